@@ -1,0 +1,42 @@
+{#- The one allocation function (attribution rules, section 1): split `amount` (DECIMAL(38,12), repeated on every row of a bucket)
+    over the bucket's rows by their whole-number `weight`: floor to the unit of 1e-12, then one unit each to the largest
+    remainders, ties by `tie_order`. Works on the magnitude, so that a refund of X is split as the charge X with the sign turned.
+    Three steps, each a named CTE of the caller: units, floors, amounts. -#}
+
+{% macro allocation_units(amount) -%}
+{{ wide_int('abs(' ~ amount ~ ') * 1000000000000') }}
+{%- endmacro %}
+
+{% macro allocation_floor(units, weight, total_weight) -%}
+{{ int_div(units ~ ' * ' ~ weight, total_weight) }}
+{%- endmacro %}
+
+{% macro allocation_remainder(units, weight, total_weight) -%}
+(({{ units }} * {{ weight }}) % {{ total_weight }})
+{%- endmacro %}
+
+{% macro allocation_amount(amount, floor_units, leftover_units, remainder_rank) -%}
+cast(
+  case when {{ amount }} < 0 then -1 else 1 end
+  * cast({{ floor_units }} + case when {{ remainder_rank }} <= {{ leftover_units }} then 1 else 0 end as decimal(38, 0))
+  * cast('0.000000000001' as decimal(13, 12))
+as decimal(38, 12))
+{%- endmacro %}
+
+{#- Whether a charge is GPU compute although the inventory does not know the node: every EC2 family that begins with p or g, and
+    the accelerators trn and inf, bears accelerators. -#}
+{% macro is_gpu_compute(compute_kind, sku) -%}
+coalesce({{ compute_kind }} = 'gpu' or ({{ compute_kind }} = 'instance' and (
+  {{ sku }} like '%:p%' or {{ sku }} like '%:g%' or {{ sku }} like '%:trn%' or {{ sku }} like '%:inf%')), false)
+{%- endmacro %}
+
+{#- Seconds of whole GPUs from a weight in 28ths x seconds (x millionths where `scaled`), rounded down to a millionth of a second. -#}
+{% macro gpu_seconds(weight, scaled=false) -%}
+cast(cast({{ int_div(wide_int(weight) if scaled else wide_int(weight) ~ ' * 1000000', '28') }} as decimal(38, 0)) * cast('0.000001' as decimal(7, 6)) as decimal(38, 6))
+{%- endmacro %}
+
+{#- The cost bases that are allocated, each by itself with the same weights. -#}
+{% macro allocated_bases() %}{{ return(['billed_cost', 'effective_cost', 'list_cost', 'contracted_cost']) }}{% endmacro %}
+
+{#- The classes in which a billed GPU-second can be. -#}
+{% macro gpu_cost_classes() %}{{ return(['used', 'held_idle', 'unallocated_idle', 'stranded', 'unattributed', 'unknown']) }}{% endmacro %}

@@ -1,0 +1,9 @@
+{#- One spelling of a GPU's name: lower case; a PCI bus id without its leading zeros (drivers print the domain with 4 or 8). -#}
+{% macro device_name(name) -%}
+case when {{ name }} like '%:%:%' then regexp_replace(lower({{ name }}), '^0+', '') else lower({{ name }}) end
+{%- endmacro %}
+
+{#- A provider resource's own id, in lower case: the last segment of an ARN-like or URL-like name. -#}
+{% macro last_segment(name) -%}
+regexp_extract(lower({{ name }}), '[^/]+$')
+{%- endmacro %}

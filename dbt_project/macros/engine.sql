@@ -1,0 +1,73 @@
+{#- The engine-specific macros: everything that one engine writes differently from another. Nothing else in this project may
+    depend on the engine. default__ is standard SQL as BigQuery and Spark read it after transpilation; duckdb__ is the embedded
+    engine. tests/test_portability.py lists and checks them. -#}
+
+{% macro generate_schema_name(custom_schema_name, node) -%}
+  {{ custom_schema_name or target.schema }}
+{%- endmacro %}
+
+{#- Whole seconds since 1970-01-01 UTC, rounded down. -#}
+{% macro epoch_seconds(timestamp) %}{{ return(adapter.dispatch('epoch_seconds', 'apportion')(timestamp)) }}{% endmacro %}
+{% macro default__epoch_seconds(timestamp) %}unix_seconds({{ timestamp }}){% endmacro %}
+{% macro duckdb__epoch_seconds(timestamp) %}cast(floor(epoch_us({{ timestamp }}) / 1000000.0) as bigint){% endmacro %}
+
+{#- Microseconds since 1970-01-01 UTC. -#}
+{% macro epoch_micros(timestamp) %}{{ return(adapter.dispatch('epoch_micros', 'apportion')(timestamp)) }}{% endmacro %}
+{% macro default__epoch_micros(timestamp) %}unix_micros({{ timestamp }}){% endmacro %}
+{% macro duckdb__epoch_micros(timestamp) %}epoch_us({{ timestamp }}){% endmacro %}
+
+{#- The UTC timestamp of whole epoch seconds. -#}
+{% macro timestamp_of(seconds) %}{{ return(adapter.dispatch('timestamp_of', 'apportion')(seconds)) }}{% endmacro %}
+{% macro default__timestamp_of(seconds) %}timestamp_seconds({{ seconds }}){% endmacro %}
+{% macro duckdb__timestamp_of(seconds) %}make_timestamp(({{ seconds }}) * 1000000){% endmacro %}
+
+{#- Integer quotient, rounded towards zero; both sides are whole numbers. -#}
+{% macro int_div(a, b) %}{{ return(adapter.dispatch('int_div', 'apportion')(a, b)) }}{% endmacro %}
+{% macro default__int_div(a, b) %}div({{ a }}, {{ b }}){% endmacro %}
+{% macro duckdb__int_div(a, b) %}(({{ a }}) // ({{ b }})){% endmacro %}
+
+{#- A whole number wide enough for (cost in 1e-12 units) x (weight): 38 digits. -#}
+{% macro wide_int(x) %}{{ return(adapter.dispatch('wide_int', 'apportion')(x)) }}{% endmacro %}
+{% macro default__wide_int(x) %}cast({{ x }} as decimal(38, 0)){% endmacro %}
+{% macro duckdb__wide_int(x) %}cast({{ x }} as hugeint){% endmacro %}
+
+{#- The text under a top-level key of a JSON object, or NULL. -#}
+{% macro json_text(json, key) %}{{ return(adapter.dispatch('json_text', 'apportion')(json, key)) }}{% endmacro %}
+{% macro default__json_text(json, key) %}json_value({{ json }}, '$."{{ key }}"'){% endmacro %}
+{% macro duckdb__json_text(json, key) %}json_extract_string({{ json }}, '$."{{ key }}"'){% endmacro %}
+
+{#- FROM-clause item: one row (entry_key, entry_value) for each key of the JSON object `relation.column`. -#}
+{% macro json_entries(relation, column) %}{{ return(adapter.dispatch('json_entries', 'apportion')(relation, column)) }}{% endmacro %}
+{% macro default__json_entries(relation, column) %}{{ exceptions.raise_compiler_error('json_entries has no default') }}{% endmacro %}
+{% macro duckdb__json_entries(relation, column) -%}
+(select {{ column }} as entry_source, entry.key as entry_key, entry.value ->> '$' as entry_value
+   from {{ relation }}, lateral json_each({{ column }}) as entry)
+{%- endmacro %}
+
+{#- FROM-clause item: one row (element_source, element) for each element of the JSON array of texts `relation.column`. -#}
+{% macro json_elements(relation, column) %}{{ return(adapter.dispatch('json_elements', 'apportion')(relation, column)) }}{% endmacro %}
+{% macro default__json_elements(relation, column) %}{{ exceptions.raise_compiler_error('json_elements has no default') }}{% endmacro %}
+{% macro duckdb__json_elements(relation, column) -%}
+(select {{ column }} as element_source, entry.value ->> '$' as element
+   from {{ relation }}, lateral json_each({{ column }}) as entry)
+{%- endmacro %}
+
+{#- A stable hexadecimal digest of a list of expressions; NULL and '' differ. -#}
+{% macro digest(expressions) -%}
+md5(concat({% for e in expressions %}coalesce(concat('=', cast({{ e }} as {{ dbt.type_string() }})), '~'){% if not loop.last %}, '|', {% endif %}{% endfor %}))
+{%- endmacro %}
+
+{#- Text to DECIMAL(38,12), half-even at the twelfth place (the money rule). NULL or '' stays NULL; unreadable text is an error. -#}
+{% macro money(text) -%}
+cast(
+  cast(nullif({{ text }}, '') as decimal(38, 24))
+  - (cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24)))
+  + case
+      when abs(cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24))) > cast('0.0000000000005' as decimal(38, 24))
+        or (abs(cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24))) = cast('0.0000000000005' as decimal(38, 24))
+            and abs(cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000002' as decimal(38, 24))) >= cast('0.000000000001' as decimal(38, 24)))
+      then sign(cast(nullif({{ text }}, '') as decimal(38, 24))) * cast('0.000000000001' as decimal(38, 24))
+      else cast(0 as decimal(38, 24))
+    end
+  as decimal(38, 12))
+{%- endmacro %}

@@ -1,0 +1,25 @@
+{#- The columns of each fact that staging hands over. A staging model of a new source has exactly these (any order). -#}
+
+{% macro charge_columns() %}{{ return([
+  'source', 'provider', 'billing_period', 'invoice_id', 'billing_account_id', 'account_id', 'usage_start', 'usage_end', 'service',
+  'sku', 'region', 'resource_id', 'resource_alias', 'line_item_type', 'charge_category', 'charge_class', 'quarantine_reason',
+  'cost_class', 'pricing_category', 'commitment_id', 'compute_kind', 'compute_seconds', 'usage_quantity', 'usage_unit', 'currency',
+  'source_cost', 'billed_cost', 'effective_cost', 'list_cost', 'contracted_cost', 'tags', 'charge_description',
+  'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
+{% macro gpu_sample_columns() %}{{ return([
+  'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',
+  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'exporter', 'sm_active_ppm', 'gr_engine_active_ppm', 'gpu_util_ppm',
+  'discarded_values']) }}{% endmacro %}
+
+{% macro node_columns() %}{{ return([
+  'source', 'hostname', 'provider', 'resource_id', 'gpu_count', 'gpu_model', 'vcpus', 'memory_gib', 'pool', 'cluster', 'zone',
+  'valid_from', 'valid_to', 'labels', 'aliases', 'volumes', 'gpus']) }}{% endmacro %}
+
+{% macro workload_interval_columns() %}{{ return([
+  'source', 'workload_type', 'workload_id', 'attempt_id', 'started_at', 'ended_at', 'state', 'hostname', 'gpu_ids', 'gpu_count',
+  'namespace', 'pod', 'pod_uid', 'hpc_job', 'labels']) }}{% endmacro %}
+
+{% macro inference_count_columns() %}{{ return([
+  'source', 'endpoint', 'replica', 'window_start', 'requests_ok', 'requests_failed', 'prompt_tokens', 'cached_tokens',
+  'output_tokens', 'latency_p50_seconds', 'latency_p95_seconds', 'latency_p99_seconds', 'unmeasured_reason']) }}{% endmacro %}

@@ -1,0 +1,7 @@
+{#- The bit of the slot in which a sample falls: slot 0 of a block is bit 59. -#}
+{% macro slot_bit() -%}
+(cast(1 as bigint) << cast(59 - {{ int_div('sampled_second', 'slot_seconds') }} % 60 as integer))
+{%- endmacro %}
+
+{#- All sixty slots. -#}
+{% macro full_mask() %}cast(1152921504606846975 as bigint){% endmacro %}

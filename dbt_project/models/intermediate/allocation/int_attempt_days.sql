@@ -1,0 +1,68 @@
+-- Grain: day x workload attempt (attempt '' for dollars that reach the workload only by tag): seconds and dollars of that day.
+{{ config(materialized='incremental', incremental_strategy='replace_days') }}
+
+with
+
+gpu_hours as (
+
+    select
+        usage_date,
+        workload_key,
+        holder_key as attempt_key,
+        sum(total_weight) as held_weight,
+        sum(measured_weight) as measured_weight,
+        sum(used_weight) as used_weight,
+        sum(case when is_priced then total_weight - billed_weight else 0 end) as unbilled_weight,
+        sum(case when is_priced then 0 else total_weight end) as awaiting_weight
+    from {{ ref('int_gpu_hours') }}
+    where holder_key <> ''
+    group by usage_date, workload_key, holder_key
+
+),
+
+ledger as (
+
+    select
+        usage_date,
+        workload_key,
+        coalesce(attempt_key, '') as attempt_key,
+        sum(effective_cost) as effective_cost,
+        sum(billed_cost) as billed_cost,
+        sum(list_cost) as list_cost,
+        sum(case when cost_class = 'used' then effective_cost else 0 end) as used_cost,
+        sum(case when cost_class = 'held_idle' then effective_cost else 0 end) as held_idle_cost,
+        sum(case when cost_class = 'unknown' then effective_cost else 0 end) as unknown_cost,
+        sum(case when cost_class not in ('used', 'held_idle', 'unknown') then effective_cost else 0 end) as other_cost
+    from {{ ref('fct_cost_allocation') }}
+    where workload_key is not null and usage_date in (select usage_date from {{ ref('int_days') }})
+    group by usage_date, workload_key, coalesce(attempt_key, '')
+
+),
+
+joined as (
+
+    select
+        coalesce(ledger.usage_date, gpu_hours.usage_date) as usage_date,
+        coalesce(ledger.workload_key, gpu_hours.workload_key) as workload_key,
+        coalesce(ledger.attempt_key, gpu_hours.attempt_key) as attempt_key,
+        cast(coalesce(gpu_hours.held_weight, 0) as bigint) as held_weight,
+        cast(coalesce(gpu_hours.measured_weight, 0) as bigint) as measured_weight,
+        cast(coalesce(gpu_hours.used_weight, 0) as bigint) as used_weight,
+        cast(coalesce(gpu_hours.unbilled_weight, 0) as bigint) as unbilled_weight,
+        cast(coalesce(gpu_hours.awaiting_weight, 0) as bigint) as awaiting_weight,
+        cast(ledger.effective_cost as decimal(38, 12)) as effective_cost,
+        cast(ledger.billed_cost as decimal(38, 12)) as billed_cost,
+        cast(ledger.list_cost as decimal(38, 12)) as list_cost,
+        cast(ledger.used_cost as decimal(38, 12)) as used_cost,
+        cast(ledger.held_idle_cost as decimal(38, 12)) as held_idle_cost,
+        cast(ledger.unknown_cost as decimal(38, 12)) as unknown_cost,
+        cast(ledger.other_cost as decimal(38, 12)) as other_cost
+    from ledger
+    full outer join gpu_hours
+        on ledger.usage_date = gpu_hours.usage_date
+        and ledger.workload_key = gpu_hours.workload_key
+        and ledger.attempt_key = gpu_hours.attempt_key
+
+)
+
+select * from joined

@@ -1,0 +1,85 @@
+-- Grain: billing window x GPU x hour x holder x class: its weight (28ths of a GPU x seconds x millionths) and its GPU-seconds. The
+-- classes of attribution rules, section 5; the weights of one window sum to GPUs x billed seconds exactly.
+with
+
+measured as (
+
+    select * from {{ ref('int_gpu_window_seconds') }}
+
+),
+
+windows as (
+
+    select * from {{ ref('int_node_billed_stretches') }}
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            when is_remainder then 'stranded'
+            when not is_covered or activity_ppm is null or evidence = 'count_only' then 'unknown'
+            when attempt_key is not null then 'held'
+            when activity_ppm <= {{ parameter('idle_threshold_ppm') }} then 'unallocated_idle'
+            else 'unattributed'
+        end as judgement,
+        case
+            when is_remainder then 'outside_any_instance'
+            when evidence = 'count_only' then 'count_only'
+            when not is_covered then 'no_samples'
+            when activity_ppm is null then 'no_activity_value'
+            when attempt_key is null and activity_ppm > {{ parameter('idle_threshold_ppm') }} then 'active_unlabelled'
+        end as reason
+    from measured
+
+),
+
+classed as (
+
+    select window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, evidence, activity_rung, reason,
+        'used' as cost_class, unit_share * seconds * activity_ppm as weight
+    from judged
+    where judgement = 'held'
+    union all
+    select window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, evidence, activity_rung, reason,
+        'held_idle', unit_share * seconds * (1000000 - activity_ppm)
+    from judged
+    where judgement = 'held'
+    union all
+    select window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, evidence, activity_rung, reason,
+        judgement, unit_share * seconds * 1000000
+    from judged
+    where judgement <> 'held'
+    union all
+    select window_key, usage_date, node_key, concat(node_key, '|unplaced'), window_from - window_from % 3600, cast(null as {{ dbt.type_string() }}),
+        cast(null as {{ dbt.type_string() }}), 'none', cast(null as {{ dbt.type_string() }}), 'billed_window_mismatch',
+        'unknown', 28 * gpu_count * unplaced_seconds * 1000000
+    from windows
+    where unplaced_seconds > 0
+
+),
+
+classes as (
+
+    select
+        window_key,
+        usage_date,
+        node_key,
+        gpu_key,
+        hour_from,
+        workload_key,
+        attempt_key,
+        cost_class,
+        reason,
+        case when min(evidence) = max(evidence) then min(evidence) else 'mixed' end as evidence,
+        case when min(activity_rung) = max(activity_rung) then min(activity_rung) else 'mixed' end as activity_rung,
+        cast(sum(weight) as bigint) as weight
+    from classed
+    where weight > 0
+    group by window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, cost_class, reason
+
+)
+
+select * from classes

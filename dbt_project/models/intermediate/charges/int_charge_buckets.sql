@@ -1,0 +1,72 @@
+-- Grain: one bucket = charges alike in all that attribution can see (attribution rules, section 7), with their count and sums.
+{{ config(materialized='table') }}
+
+with
+
+charges as (
+
+    select * from {{ ref('int_charges') }}
+
+),
+
+tag_sets as (
+
+    select * from {{ ref('int_tag_sets') }}
+
+),
+
+bucketed as (
+
+    select
+        usage_date,
+        source,
+        provider,
+        billing_period,
+        billing_account_id,
+        account_id,
+        window_from,
+        window_to,
+        service,
+        sku,
+        region,
+        resource_id,
+        resource_alias,
+        line_item_type,
+        charge_category,
+        charge_class,
+        fixed_cost_class,
+        quarantine_reason,
+        pricing_category,
+        commitment_id,
+        compute_kind,
+        currency,
+        tags,
+        cast(count(*) as bigint) as charge_count,
+        cast(sum(compute_seconds) as decimal(38, 12)) as compute_seconds,
+        cast(sum(source_cost) as decimal(38, 12)) as source_cost,
+        cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
+        cast(sum(effective_cost) as decimal(38, 12)) as effective_cost,
+        cast(sum(list_cost) as decimal(38, 12)) as list_cost,
+        cast(sum(contracted_cost) as decimal(38, 12)) as contracted_cost
+    from charges
+    group by all
+
+),
+
+keyed as (
+
+    select
+        {{ digest(bucket_dimensions()) }} as bucket_key,
+        bucketed.*,
+        tag_sets.team,
+        tag_sets.model,
+        tag_sets.environment,
+        tag_sets.project,
+        tag_sets.run_id,
+        tag_sets.endpoint
+    from bucketed
+    left join tag_sets on bucketed.tags = tag_sets.tags
+
+)
+
+select * from keyed

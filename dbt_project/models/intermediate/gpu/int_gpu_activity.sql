@@ -1,0 +1,162 @@
+-- Grain: day x unit x hour x holder ('' where nobody holds): the mean activity over the observed slots of that holder, from the one
+-- series that observed most of the hour, on the highest rung of the ladder that has a value.
+with
+
+unit_blocks as (
+
+    select unit_blocks.*
+    from {{ ref('int_gpu_unit_blocks') }} as unit_blocks
+    inner join {{ ref('int_days') }} as days on unit_blocks.usage_date = days.usage_date and unit_blocks.block_from >= days.day_from
+    where unit_blocks.is_plain
+
+),
+
+details as (
+
+    select details.*
+    from {{ ref('int_gpu_details') }} as details
+    inner join {{ ref('int_days') }} as days on details.usage_date = days.usage_date and details.sampled_second >= days.day_from
+
+),
+
+segments as (
+
+    select usage_date, unit_key, from_second, to_second, hour_from, coalesce(attempt_key, '') as holder_key
+    from {{ ref('int_gpu_segments') }}
+
+),
+
+plain_observations as (
+
+    select
+        unit_blocks.usage_date,
+        unit_blocks.unit_key,
+        segments.hour_from,
+        segments.holder_key,
+        unit_blocks.series_key,
+        sum(bit_count(unit_blocks.observed_mask)) as observed_slots,
+        sum(bit_count(unit_blocks.sm_active_mask)) as sm_active_slots,
+        sum(unit_blocks.sm_active_ppm) as sm_active_ppm,
+        sum(bit_count(unit_blocks.gr_engine_active_mask)) as gr_engine_active_slots,
+        sum(unit_blocks.gr_engine_active_ppm) as gr_engine_active_ppm,
+        sum(bit_count(unit_blocks.gpu_util_mask)) as gpu_util_slots,
+        sum(unit_blocks.gpu_util_ppm) as gpu_util_ppm
+    from unit_blocks
+    inner join segments
+        on unit_blocks.usage_date = segments.usage_date
+        and unit_blocks.unit_key = segments.unit_key
+        and unit_blocks.first_sampled_second >= segments.from_second
+        and unit_blocks.first_sampled_second < segments.to_second
+    group by unit_blocks.usage_date, unit_blocks.unit_key, segments.hour_from, segments.holder_key, unit_blocks.series_key
+
+),
+
+detail_slots as (
+
+    -- the latest value in the slot of each rung; at the same instant the larger one, so that order of arrival cannot matter
+    select
+        details.usage_date,
+        details.unit_key,
+        segments.hour_from,
+        segments.holder_key,
+        details.series_key,
+        details.slot_from,
+        max({{ wide_int('details.sampled_micros') }} * 1000001 + details.sm_active_ppm) % 1000001 as sm_active_ppm,
+        max({{ wide_int('details.sampled_micros') }} * 1000001 + details.gr_engine_active_ppm) % 1000001 as gr_engine_active_ppm,
+        max({{ wide_int('details.sampled_micros') }} * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm
+    from details
+    inner join segments
+        on details.usage_date = segments.usage_date
+        and details.unit_key = segments.unit_key
+        and details.sampled_second >= segments.from_second
+        and details.sampled_second < segments.to_second
+    group by details.usage_date, details.unit_key, segments.hour_from, segments.holder_key, details.series_key, details.slot_from
+
+),
+
+detail_observations as (
+
+    select
+        usage_date,
+        unit_key,
+        hour_from,
+        holder_key,
+        series_key,
+        count(*) as observed_slots,
+        count(sm_active_ppm) as sm_active_slots,
+        sum(sm_active_ppm) as sm_active_ppm,
+        count(gr_engine_active_ppm) as gr_engine_active_slots,
+        sum(gr_engine_active_ppm) as gr_engine_active_ppm,
+        count(gpu_util_ppm) as gpu_util_slots,
+        sum(gpu_util_ppm) as gpu_util_ppm
+    from detail_slots
+    group by usage_date, unit_key, hour_from, holder_key, series_key
+
+),
+
+observations as (
+
+    select
+        usage_date,
+        unit_key,
+        hour_from,
+        holder_key,
+        series_key,
+        cast(sum(observed_slots) as bigint) as observed_slots,
+        cast(sum(sm_active_slots) as bigint) as sm_active_slots,
+        cast(sum(sm_active_ppm) as bigint) as sm_active_ppm,
+        cast(sum(gr_engine_active_slots) as bigint) as gr_engine_active_slots,
+        cast(sum(gr_engine_active_ppm) as bigint) as gr_engine_active_ppm,
+        cast(sum(gpu_util_slots) as bigint) as gpu_util_slots,
+        cast(sum(gpu_util_ppm) as bigint) as gpu_util_ppm
+    from (select * from plain_observations union all select * from detail_observations) as both_kinds
+    group by usage_date, unit_key, hour_from, holder_key, series_key
+
+),
+
+series_totals as (
+
+    select *, sum(observed_slots) over (partition by usage_date, unit_key, hour_from, series_key) as series_slots
+    from observations
+
+),
+
+ranked_series as (
+
+    select *, dense_rank() over (partition by usage_date, unit_key, hour_from order by series_slots desc, series_key) as series_rank
+    from series_totals
+
+),
+
+laddered as (
+
+    select
+        usage_date,
+        unit_key,
+        hour_from,
+        holder_key,
+        observed_slots,
+        case when sm_active_slots > 0 then 'sm_active' when gr_engine_active_slots > 0 then 'gr_engine_active' when gpu_util_slots > 0 then 'gpu_util' end as activity_rung,
+        case when sm_active_slots > 0 then sm_active_slots when gr_engine_active_slots > 0 then gr_engine_active_slots else gpu_util_slots end as rung_slots,
+        case when sm_active_slots > 0 then sm_active_ppm when gr_engine_active_slots > 0 then gr_engine_active_ppm else gpu_util_ppm end as rung_ppm
+    from ranked_series
+    where series_rank = 1
+
+),
+
+activity as (
+
+    select
+        usage_date,
+        unit_key,
+        hour_from,
+        holder_key,
+        activity_rung,
+        observed_slots,
+        rung_slots,
+        case when rung_slots > 0 then {{ int_div('2 * rung_ppm + rung_slots', '2 * rung_slots') }} end as activity_ppm
+    from laddered
+
+)
+
+select * from activity

@@ -1,0 +1,83 @@
+-- Grain: day x GPU series x block of sixty slots: which slots were observed, and the activity of each rung in whole millionths.
+-- The occupancy state: a night works from it and reads samples again only for days whose telemetry changed. A day also owns the
+-- last blocks of the day before (its lead-in), so that it can be computed alone.
+{{ config(materialized='incremental', incremental_strategy='replace_days', meta={'days': 'dirty_telemetry_days'}) }}
+
+with
+
+days as (
+
+    select
+        usage_date,
+        {{ epoch_seconds('cast(usage_date as timestamp)') }} as day_from,
+        {{ epoch_seconds('cast(usage_date as timestamp)') }} + 86400 as day_to
+    from {{ source('ops', 'dirty_telemetry_days') }}
+
+),
+
+staged as (
+
+    {{ staged('gpu_samples', gpu_sample_columns()) }}
+
+),
+
+wanted as (
+
+    select *, {{ epoch_seconds('sampled_at') }} as sampled_second
+    from staged
+    where sampled_at >= (select min(cast(usage_date as timestamp)) - interval '2 hours' from days)
+        and sampled_at < (select max(cast(usage_date as timestamp)) + interval '1 day' from days)
+
+),
+
+blocks as (
+
+    select
+        source,
+        slot_seconds,
+        lower(hostname) as hostname,
+        gpu_uuid,
+        pci_bus_id,
+        gpu_index,
+        mig_profile,
+        mig_instance_id,
+        namespace,
+        pod,
+        pod_uid,
+        hpc_job,
+        exporter,
+        {{ int_div('sampled_second', '60 * slot_seconds') }} * 60 * slot_seconds as block_from,
+        max(gpu_model) as gpu_model,
+        min(sampled_second) as first_sampled_second,
+        bit_or({{ slot_bit() }}) as observed_mask,
+        cast(count(sm_active_ppm) as bigint) as sm_active_samples,
+        coalesce(bit_or(case when sm_active_ppm is not null then {{ slot_bit() }} end), 0) as sm_active_mask,
+        cast(sum(sm_active_ppm) as bigint) as sm_active_ppm,
+        cast(count(gr_engine_active_ppm) as bigint) as gr_engine_active_samples,
+        coalesce(bit_or(case when gr_engine_active_ppm is not null then {{ slot_bit() }} end), 0) as gr_engine_active_mask,
+        cast(sum(gr_engine_active_ppm) as bigint) as gr_engine_active_ppm,
+        cast(count(gpu_util_ppm) as bigint) as gpu_util_samples,
+        coalesce(bit_or(case when gpu_util_ppm is not null then {{ slot_bit() }} end), 0) as gpu_util_mask,
+        cast(sum(gpu_util_ppm) as bigint) as gpu_util_ppm,
+        cast(sum(discarded_values) as bigint) as discarded_values,
+        cast(count(*) as bigint) as sample_count
+    from wanted
+    group by
+        source, slot_seconds, lower(hostname), gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, namespace, pod, pod_uid,
+        hpc_job, exporter, {{ int_div('sampled_second', '60 * slot_seconds') }} * 60 * slot_seconds
+
+),
+
+owned as (
+
+    select
+        days.usage_date,
+        blocks.*,
+        {{ digest(['source', 'exporter']) }} as series_key,
+        case when hpc_job is not null then concat('job/', hpc_job) when pod is not null then concat('pod/', coalesce(namespace, ''), '/', pod) end as holder_label
+    from blocks
+    inner join days on blocks.block_from + 60 * slot_seconds > days.day_from - {{ parameter('max_gap_seconds') }} and blocks.block_from < days.day_to
+
+)
+
+select * from owned

@@ -1,0 +1,162 @@
+-- Grain: day x unit x stretch of time that somebody claims, with the evidence's priority: 1 the interval names the GPU, 2 a label
+-- on the sample, 3 the interval has a count and its label chose the GPU, 4 the interval's count is all of the node.
+with
+
+fleet as (
+
+    select * from {{ ref('int_gpu_fleet') }}
+    where not is_remainder
+
+),
+
+stints as (
+
+    select usage_date, node_key, stint_key, attempt_key, workload_key, gpu_ids, gpu_count, started_second, ended_second, from_second, to_second
+    from {{ ref('int_stints') }}
+    where node_key is not null and from_second < to_second
+
+),
+
+named as (
+
+    select stints.usage_date, stints.node_key, fleet.unit_key, stints.from_second, stints.to_second, stints.stint_key, stints.attempt_key,
+        stints.workload_key, stints.started_second, 1 as priority, 'interval' as evidence
+    from stints
+    inner join (select distinct element_source, element from {{ json_elements(ref('int_workload_attempts'), 'gpu_ids') }} as gpu_id_elements) as elements
+        on stints.gpu_ids = elements.element_source
+    inner join {{ ref('int_gpu_device_names') }} as device_names
+        on stints.usage_date = device_names.usage_date
+        and stints.node_key = device_names.node_key
+        and {{ device_name('elements.element') }} = device_names.device_name
+    inner join fleet on device_names.usage_date = fleet.usage_date and device_names.gpu_key = fleet.gpu_key
+
+),
+
+labelled as (
+
+    select * from {{ ref('int_gpu_coverage') }}
+    where holder_label is not null
+
+),
+
+label_stints as (
+
+    select * from {{ ref('int_label_stints') }}
+
+),
+
+by_label as (
+
+    -- a label holds only inside its own interval; one that nobody knows holds by itself
+    select
+        labelled.usage_date,
+        labelled.node_key,
+        labelled.unit_key,
+        greatest(labelled.from_second, coalesce(label_stints.started_second, 0)) as from_second,
+        least(labelled.to_second, coalesce(label_stints.ended_second, 9223372036)) as to_second,
+        label_stints.stint_key,
+        coalesce(label_stints.attempt_key, concat('unregistered/', labelled.holder_label)) as attempt_key,
+        coalesce(label_stints.workload_key, concat('unregistered/', labelled.holder_label)) as workload_key,
+        coalesce(label_stints.started_second, 0) as started_second,
+        2 as priority,
+        'label' as evidence
+    from labelled
+    left join label_stints
+        on labelled.usage_date = label_stints.usage_date
+        and labelled.node_key = label_stints.node_key
+        and labelled.holder_label = label_stints.holder_label
+        and labelled.pod_uid is not distinct from label_stints.pod_uid
+
+),
+
+valid_by_label as (
+
+    select * from by_label
+    where from_second < to_second
+
+),
+
+label_seconds as (
+
+    select usage_date, node_key, unit_key, stint_key, sum(to_second - from_second) as seconds
+    from valid_by_label
+    where stint_key is not null
+    group by usage_date, node_key, unit_key, stint_key
+
+),
+
+chosen_units as (
+
+    select *, row_number() over (partition by usage_date, node_key, stint_key order by seconds desc, unit_key) as choice
+    from label_seconds
+
+),
+
+label_chosen as (
+
+    select stints.usage_date, stints.node_key, chosen_units.unit_key, stints.from_second, stints.to_second, stints.stint_key, stints.attempt_key,
+        stints.workload_key, stints.started_second, 3 as priority, 'label_chosen' as evidence
+    from stints
+    inner join chosen_units
+        on stints.usage_date = chosen_units.usage_date
+        and stints.node_key = chosen_units.node_key
+        and stints.stint_key = chosen_units.stint_key
+        and chosen_units.choice <= coalesce(stints.gpu_count, chosen_units.choice)
+    where stints.gpu_ids is null
+
+),
+
+labelled_stints as (
+
+    select distinct usage_date, node_key, stint_key from label_seconds
+
+),
+
+counted as (
+
+    select stints.*, nodes.gpu_count as node_gpu_count
+    from stints
+    inner join {{ ref('int_nodes') }} as nodes on stints.usage_date = nodes.usage_date and stints.node_key = nodes.node_key
+    left join labelled_stints
+        on stints.usage_date = labelled_stints.usage_date
+        and stints.node_key = labelled_stints.node_key
+        and stints.stint_key = labelled_stints.stint_key
+    where stints.gpu_ids is null and stints.gpu_count > 0 and labelled_stints.stint_key is null
+
+),
+
+whole_node as (
+
+    select counted.usage_date, counted.node_key, fleet.unit_key, counted.from_second, counted.to_second, counted.stint_key, counted.attempt_key,
+        counted.workload_key, counted.started_second, 4 as priority, 'whole_node' as evidence
+    from counted
+    inner join fleet on counted.usage_date = fleet.usage_date and counted.node_key = fleet.node_key
+    where counted.gpu_count >= counted.node_gpu_count
+
+),
+
+from_pool as (
+
+    -- no unit yet: the segments model takes them from what is free
+    select usage_date, node_key, cast(null as {{ dbt.type_string() }}) as unit_key, from_second, to_second, stint_key, attempt_key,
+        workload_key, started_second, 5 as priority, 'count_only' as evidence
+    from counted
+    where gpu_count < node_gpu_count
+
+),
+
+claims as (
+
+    select * from named
+    union all
+    select * from valid_by_label
+    union all
+    select * from label_chosen
+    union all
+    select * from whole_node
+    union all
+    select * from from_pool
+
+)
+
+select * from claims

@@ -1,0 +1,67 @@
+-- Grain: day x unit x sample, only in blocks that are not plain. Part of the occupancy state: kept until telemetry, intervals or
+-- inventory of the day change.
+{{ config(materialized='incremental', incremental_strategy='replace_days', meta={'days': 'dirty_telemetry_days'}) }}
+
+with
+
+staged as (
+
+    {{ staged('gpu_samples', gpu_sample_columns()) }}
+
+),
+
+blocks as (
+
+    select
+        usage_date, source, slot_seconds, hostname, gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, block_from,
+        node_key, unit_key, max(case when is_plain then 1 else 0 end) as plain
+    from {{ ref('int_gpu_unit_blocks') }}
+    where not is_plain and usage_date in (select usage_date from {{ source('ops', 'dirty_telemetry_days') }})
+    group by
+        usage_date, source, slot_seconds, hostname, gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, block_from,
+        node_key, unit_key
+
+),
+
+sampled as (
+
+    select *, {{ epoch_seconds('sampled_at') }} as sampled_second
+    from staged
+    where sampled_at >= (select cast(min({{ timestamp_of('block_from') }}) as timestamp) from blocks)
+
+),
+
+details as (
+
+    select
+        blocks.usage_date,
+        blocks.node_key,
+        blocks.unit_key,
+        sampled.slot_seconds,
+        {{ int_div('sampled.sampled_second', 'sampled.slot_seconds') }} * sampled.slot_seconds as slot_from,
+        {{ epoch_micros('sampled.sampled_at') }} as sampled_micros,
+        sampled.sampled_second,
+        {{ digest(['sampled.source', 'sampled.exporter']) }} as series_key,
+        case
+            when sampled.hpc_job is not null then concat('job/', sampled.hpc_job)
+            when sampled.pod is not null then concat('pod/', coalesce(sampled.namespace, ''), '/', sampled.pod)
+        end as holder_label,
+        sampled.pod_uid,
+        sampled.sm_active_ppm,
+        sampled.gr_engine_active_ppm,
+        sampled.gpu_util_ppm
+    from sampled
+    inner join blocks
+        on lower(sampled.hostname) = blocks.hostname
+        and sampled.source = blocks.source
+        and sampled.slot_seconds = blocks.slot_seconds
+        and {{ int_div('sampled.sampled_second', '60 * sampled.slot_seconds') }} * 60 * sampled.slot_seconds = blocks.block_from
+        and sampled.gpu_uuid is not distinct from blocks.gpu_uuid
+        and sampled.pci_bus_id is not distinct from blocks.pci_bus_id
+        and sampled.gpu_index is not distinct from blocks.gpu_index
+        and sampled.mig_profile is not distinct from blocks.mig_profile
+        and sampled.mig_instance_id is not distinct from blocks.mig_instance_id
+
+)
+
+select * from details

@@ -1,0 +1,36 @@
+-- Grain: day x node x second at which a workload interval starts or ends there. Between two edges a label or an interval cannot
+-- change its meaning.
+with
+
+days as (
+
+    select * from {{ ref('int_days') }}
+
+),
+
+placed as (
+
+    select usage_date, node_key, started_second, ended_second from {{ ref('int_stints') }}
+    where node_key is not null
+    union
+    select usage_date, node_key, started_second, ended_second from {{ ref('int_label_stints') }}
+
+),
+
+seconds as (
+
+    select usage_date, node_key, started_second as edge_second from placed
+    union
+    select usage_date, node_key, ended_second from placed
+
+),
+
+edges as (
+
+    select seconds.usage_date, seconds.node_key, seconds.edge_second
+    from seconds
+    inner join days on seconds.usage_date = days.usage_date and seconds.edge_second > days.day_from - 7200 and seconds.edge_second < days.day_to
+
+)
+
+select * from edges

@@ -1,0 +1,80 @@
+-- Grain: one workload that any source has told of, or that holds money by a tag alone.
+with
+
+labelled as (
+
+    select attempts.workload_key, attempts.started_second, tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
+    from {{ ref('int_workload_attempts') }} as attempts
+    left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags
+
+),
+
+tags as (
+
+    select
+        workload_key,
+        {{ latest_filled('team') }} as team,
+        {{ latest_filled('model') }} as model,
+        {{ latest_filled('environment') }} as environment,
+        {{ latest_filled('project') }} as project
+    from labelled
+    group by workload_key
+
+),
+
+spans as (
+
+    select
+        workload_key,
+        min(workload_type) as workload_type,
+        min(workload_id) as workload_id,
+        min(started_at) as started_at,
+        case when count(ended_at) = count(*) then max(ended_at) end as ended_at,
+        max_by(state, concat(lpad(cast(started_second as {{ dbt.type_string() }}), 12, '0'), coalesce(state, ''))) as state,
+        cast(count(distinct attempt_key) as bigint) as attempt_count
+    from {{ ref('int_workload_attempts') }}
+    group by workload_key
+
+),
+
+told as (
+
+    select
+        tags.workload_key, spans.workload_type, spans.workload_id, tags.team, tags.model, tags.environment, tags.project,
+        spans.state, spans.started_at, spans.ended_at, spans.attempt_count, true as is_registered
+    from tags
+    inner join spans on tags.workload_key = spans.workload_key
+
+),
+
+only_in_ledger as (
+
+    select distinct attempt_days.workload_key
+    from {{ ref('int_attempt_days') }} as attempt_days
+    left join told on attempt_days.workload_key = told.workload_key
+    where told.workload_key is null
+
+),
+
+workloads as (
+
+    select * from told
+    union all
+    select
+        workload_key,
+        split_part(workload_key, '/', 1) as workload_type,
+        substr(workload_key, length(split_part(workload_key, '/', 1)) + 2) as workload_id,
+        cast(null as {{ dbt.type_string() }}) as team,
+        cast(null as {{ dbt.type_string() }}) as model,
+        cast(null as {{ dbt.type_string() }}) as environment,
+        cast(null as {{ dbt.type_string() }}) as project,
+        cast(null as {{ dbt.type_string() }}) as state,
+        cast(null as timestamp) as started_at,
+        cast(null as timestamp) as ended_at,
+        cast(0 as bigint) as attempt_count,
+        false as is_registered
+    from only_in_ledger
+
+)
+
+select * from workloads

@@ -1,0 +1,117 @@
+-- Grain: day x source or node x measure: what was discarded, contradicted or could not be placed. None of it moves a total.
+{{ config(materialized='incremental', incremental_strategy='replace_days') }}
+
+with
+
+days as (
+
+    select * from {{ ref('int_days') }}
+
+),
+
+discarded as (
+
+    select usage_date, hostname as subject, 'discarded_activity_values' as measure, cast(sum(discarded_values) as bigint) as measured_value
+    from {{ ref('int_gpu_blocks') }}
+    where usage_date in (select usage_date from days)
+    group by usage_date, hostname
+
+),
+
+sampled as (
+
+    select usage_date, source as subject, 'telemetry_samples' as measure, cast(sum(sample_count) as bigint) as measured_value
+    from {{ ref('int_gpu_blocks') }}
+    where usage_date in (select usage_date from days)
+    group by usage_date, source
+
+),
+
+unknown_hosts as (
+
+    select distinct usage_date, hostname as subject, 'telemetry_host_not_in_inventory' as measure, cast(1 as bigint) as measured_value
+    from {{ ref('int_gpu_units') }}
+    where not is_known_node
+
+),
+
+contested as (
+
+    select usage_date, node_key as subject, 'seconds_named_by_two_intervals' as measure, cast(sum(contested_seconds) as bigint) as measured_value
+    from {{ ref('int_gpu_hours') }}
+    group by usage_date, node_key
+
+),
+
+mismatched as (
+
+    select usage_date, node_key as subject, 'billed_window_mismatch' as measure, cast(count(distinct window_key) as bigint) as measured_value
+    from {{ ref('int_node_billed_stretches') }}
+    where is_mismatched
+    group by usage_date, node_key
+
+),
+
+surplus as (
+
+    select hours.usage_date, hours.node_key as subject, 'gpus_above_inventory' as measure, cast(count(distinct hours.gpu_key) - max(nodes.gpu_count) as bigint) as measured_value
+    from {{ ref('int_gpu_hours') }} as hours
+    inner join {{ ref('int_nodes') }} as nodes on hours.usage_date = nodes.usage_date and hours.node_key = nodes.node_key
+    group by hours.usage_date, hours.node_key
+
+),
+
+empty_intervals as (
+
+    select days.usage_date, attempts.workload_key as subject, 'interval_without_length' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_workload_attempts') }} as attempts
+    inner join days on attempts.started_second >= days.day_from and attempts.started_second < days.day_to
+    where attempts.is_empty
+    group by days.usage_date, attempts.workload_key
+
+),
+
+collisions as (
+
+    select charges.usage_date, charges.source as subject, 'charges_with_tag_collision' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_charges') }} as charges
+    inner join {{ ref('int_tag_sets') }} as tag_sets on charges.tags = tag_sets.tags
+    where tag_sets.has_collision
+    group by charges.usage_date, charges.source
+
+),
+
+quarantined as (
+
+    select usage_date, source as subject, concat('quarantined: ', quarantine_reason) as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_charges') }}
+    where quarantine_reason is not null
+    group by usage_date, source, quarantine_reason
+
+),
+
+measures as (
+
+    select * from discarded
+    union all
+    select * from sampled
+    union all
+    select * from unknown_hosts
+    union all
+    select * from contested
+    union all
+    select * from mismatched
+    union all
+    select * from surplus
+    union all
+    select * from empty_intervals
+    union all
+    select * from collisions
+    union all
+    select * from quarantined
+
+)
+
+select usage_date, subject, measure, measured_value
+from measures
+where measured_value > 0

@@ -1,0 +1,187 @@
+-- Grain: one physical GPU x UTC hour. Seconds by class sum to billed_seconds; dollars by class sum to the node's charges of the
+-- hour. GPUs of nodes without a bill are here too, with their seconds and NULL dollars.
+{{ config(materialized='incremental', incremental_strategy='replace_days') }}
+
+with
+
+gpu_hours as (
+
+    select
+        usage_date,
+        node_key,
+        gpu_key,
+        hour_from,
+        sum(total_weight) as total_weight,
+        sum(covered_weight) as covered_weight,
+        sum(case when holder_key <> '' then total_weight else 0 end) as held_weight,
+        sum(measured_weight) as measured_weight,
+        sum(used_weight) as used_weight,
+        min(activity_rung) as activity_rung,
+        cast(count(distinct case when holder_key <> '' then holder_key end) as bigint) as holder_count,
+        bool_or(is_priced) as is_priced
+    from {{ ref('int_gpu_hours') }}
+    group by usage_date, node_key, gpu_key, hour_from
+
+),
+
+window_classes as (
+
+    select * from {{ ref('int_gpu_window_classes') }}
+
+),
+
+window_costs as (
+
+    select windows.window_key, cast(sum(buckets.effective_cost) as decimal(38, 12)) as effective_cost
+    from {{ ref('int_node_windows') }} as windows
+    inner join {{ ref('int_bucket_nodes') }} as bucket_nodes
+        on windows.usage_date = bucket_nodes.usage_date
+        and windows.node_key = bucket_nodes.node_key
+        and windows.window_from = bucket_nodes.window_from
+        and windows.window_to = bucket_nodes.window_to
+        and bucket_nodes.compute_kind is not null
+    inner join {{ ref('int_charge_buckets') }} as buckets
+        on bucket_nodes.usage_date = buckets.usage_date and bucket_nodes.bucket_key = buckets.bucket_key
+    group by windows.window_key
+
+),
+
+shares as (
+
+    select
+        window_classes.window_key,
+        window_classes.usage_date,
+        window_classes.node_key,
+        window_classes.gpu_key,
+        window_classes.hour_from,
+        window_classes.cost_class,
+        sum(window_classes.weight) as weight
+    from window_classes
+    group by
+        window_classes.window_key, window_classes.usage_date, window_classes.node_key, window_classes.gpu_key, window_classes.hour_from,
+        window_classes.cost_class
+
+),
+
+weighted as (
+
+    select
+        shares.*,
+        window_costs.effective_cost,
+        {{ wide_int('sum(shares.weight) over (partition by shares.window_key)') }} as total_weight,
+        {{ allocation_units('window_costs.effective_cost') }} as cost_units,
+        {{ wide_int('shares.weight') }} as wide_weight
+    from shares
+    inner join window_costs on shares.window_key = window_costs.window_key
+
+),
+
+floors as (
+
+    select
+        *,
+        {{ allocation_floor('cost_units', 'wide_weight', 'total_weight') }} as floor_units,
+        {{ allocation_remainder('cost_units', 'wide_weight', 'total_weight') }} as remainder_units
+    from weighted
+
+),
+
+ranked as (
+
+    select
+        *,
+        cost_units - sum(floor_units) over (partition by window_key) as leftover_units,
+        row_number() over (partition by window_key order by remainder_units desc, gpu_key, hour_from, cost_class) as remainder_rank
+    from floors
+
+),
+
+costs as (
+
+    select
+        usage_date,
+        node_key,
+        gpu_key,
+        hour_from,
+        cost_class,
+        weight,
+        {{ allocation_amount('effective_cost', 'floor_units', 'leftover_units', 'remainder_rank') }} as effective_cost
+    from ranked
+
+),
+
+by_gpu as (
+
+    select
+        usage_date,
+        node_key,
+        gpu_key,
+        hour_from,
+        cast(sum(weight) as bigint) as billed_weight,
+        {%- for class in gpu_cost_classes() %}
+        cast(sum(case when cost_class = '{{ class }}' then weight else 0 end) as bigint) as {{ class }}_weight,
+        cast(sum(case when cost_class = '{{ class }}' then effective_cost else 0 end) as decimal(38, 12)) as {{ class }}_cost_usd,
+        {%- endfor %}
+        cast(sum(effective_cost) as decimal(38, 12)) as cost_usd
+    from costs
+    group by usage_date, node_key, gpu_key, hour_from
+
+),
+
+nodes as (
+
+    select * from {{ ref('int_nodes') }}
+
+),
+
+keys as (
+
+    select usage_date, node_key, gpu_key, hour_from from gpu_hours
+    union
+    select usage_date, node_key, gpu_key, hour_from from by_gpu
+
+),
+
+final as (
+
+    select
+        keys.usage_date,
+        {{ timestamp_of('keys.hour_from') }} as usage_hour,
+        coalesce(nodes.hostname, split_part(keys.node_key, '|', 1)) as node,
+        nodes.pool,
+        nodes.cluster,
+        nodes.gpu_model,
+        keys.gpu_key,
+        nodes.node_key is not null as is_known_node,
+        gpu_hours.activity_rung,
+        coalesce(gpu_hours.holder_count, 0) as holder_count,
+        {{ gpu_seconds('coalesce(gpu_hours.covered_weight, 0)') }} as covered_seconds,
+        {{ gpu_seconds('coalesce(gpu_hours.held_weight, 0)') }} as held_seconds,
+        {{ gpu_seconds('coalesce(gpu_hours.measured_weight, 0)') }} as measured_seconds,
+        {{ gpu_seconds('coalesce(by_gpu.billed_weight, 0)', scaled=true) }} as billed_seconds,
+        {%- for class in gpu_cost_classes() %}
+        {{ gpu_seconds('coalesce(by_gpu.' ~ class ~ '_weight, 0)', scaled=true) }} as {{ class }}_seconds,
+        {%- endfor %}
+        case when gpu_hours.measured_weight > 0
+            then cast(gpu_hours.used_weight as double) / (cast(gpu_hours.measured_weight as double) * 1000000) end as activity_ratio,
+        case when by_gpu.gpu_key is not null then 'priced' when gpu_hours.is_priced then 'unbilled' else 'awaiting_bill' end as pricing_status,
+        by_gpu.cost_usd,
+        {%- for class in gpu_cost_classes() %}
+        by_gpu.{{ class }}_cost_usd{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from keys
+    left join gpu_hours
+        on keys.usage_date = gpu_hours.usage_date
+        and keys.node_key = gpu_hours.node_key
+        and keys.gpu_key = gpu_hours.gpu_key
+        and keys.hour_from = gpu_hours.hour_from
+    left join by_gpu
+        on keys.usage_date = by_gpu.usage_date
+        and keys.node_key = by_gpu.node_key
+        and keys.gpu_key = by_gpu.gpu_key
+        and keys.hour_from = by_gpu.hour_from
+    left join nodes on keys.usage_date = nodes.usage_date and keys.node_key = nodes.node_key
+
+)
+
+select * from final

@@ -1,0 +1,79 @@
+-- Grain: one attempt of a training run (attempt_key '' holds what reached the run only by tag). Sums of the published days.
+with
+
+attempt_days as (
+
+    select * from {{ ref('int_attempt_days') }}
+
+),
+
+attempts as (
+
+    select
+        attempt_key,
+        min(attempt_id) as attempt_id,
+        min(started_at) as started_at,
+        case when count(ended_at) = count(*) then max(ended_at) end as ended_at,
+        max(state) as state
+    from {{ ref('int_workload_attempts') }}
+    group by attempt_key
+
+),
+
+summed as (
+
+    select
+        workload_key,
+        attempt_key,
+        min(usage_date) as first_usage_date,
+        max(usage_date) as last_usage_date,
+        sum(held_weight) as held_weight,
+        sum(measured_weight) as measured_weight,
+        sum(used_weight) as used_weight,
+        sum(unbilled_weight) as unbilled_weight,
+        sum(awaiting_weight) as awaiting_weight,
+        cast(sum(effective_cost) as decimal(38, 12)) as effective_cost,
+        cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
+        cast(sum(list_cost) as decimal(38, 12)) as list_cost,
+        cast(sum(used_cost) as decimal(38, 12)) as used_cost,
+        cast(sum(held_idle_cost) as decimal(38, 12)) as held_idle_cost,
+        cast(sum(unknown_cost) as decimal(38, 12)) as unknown_cost,
+        cast(sum(other_cost) as decimal(38, 12)) as other_cost
+    from attempt_days
+    where workload_key not like 'endpoint/%'
+    group by workload_key, attempt_key
+
+),
+
+final as (
+
+    select
+        split_part(summed.workload_key, '/', 1) as workload_type,
+        summed.workload_key,
+        summed.attempt_key,
+        attempts.attempt_id,
+        attempts.state,
+        attempts.started_at,
+        attempts.ended_at,
+        summed.first_usage_date,
+        summed.last_usage_date,
+        {{ gpu_seconds('summed.held_weight') }} as held_gpu_seconds,
+        {{ gpu_seconds('summed.measured_weight') }} as measured_gpu_seconds,
+        {{ gpu_seconds('summed.used_weight', scaled=true) }} as used_gpu_seconds,
+        {{ gpu_seconds('summed.unbilled_weight') }} as held_unbilled_seconds,
+        {{ gpu_seconds('summed.awaiting_weight') }} as awaiting_bill_gpu_seconds,
+        case when summed.measured_weight > 0 then cast(summed.used_weight as double) / (cast(summed.measured_weight as double) * 1000000) end as activity_ratio,
+        {{ pricing_status('summed.awaiting_weight', 'summed.effective_cost') }} as pricing_status,
+        summed.effective_cost as run_cost_usd,
+        summed.used_cost as used_cost_usd,
+        summed.held_idle_cost as held_idle_cost_usd,
+        summed.unknown_cost as unknown_cost_usd,
+        summed.other_cost as other_cost_usd,
+        summed.billed_cost as billed_cost_usd,
+        summed.list_cost as list_cost_usd
+    from summed
+    left join attempts on summed.attempt_key = attempts.attempt_key
+
+)
+
+select * from final

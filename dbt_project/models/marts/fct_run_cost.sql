@@ -1,0 +1,58 @@
+-- Grain: one training run (or other batch job): the sum of its attempts over the published days. run_cost_usd is the effective cost
+-- on the run before distribution; fully_loaded_usd adds what distribution rules hand it (none is shipped by default).
+with
+
+attempts as (
+
+    select * from {{ ref('fct_run_attempt_cost') }}
+
+),
+
+workloads as (
+
+    select * from {{ ref('dim_workload') }}
+
+),
+
+final as (
+
+    select
+        attempts.workload_key,
+        attempts.workload_type,
+        workloads.workload_id as run_id,
+        workloads.team,
+        workloads.model,
+        workloads.environment,
+        workloads.project,
+        workloads.state,
+        workloads.started_at,
+        workloads.ended_at,
+        cast(sum(case when attempts.attempt_key <> '' then 1 else 0 end) as bigint) as attempt_count,
+        min(attempts.first_usage_date) as first_usage_date,
+        max(attempts.last_usage_date) as last_usage_date,
+        cast(sum(attempts.held_gpu_seconds) as decimal(38, 6)) as held_gpu_seconds,
+        cast(sum(attempts.measured_gpu_seconds) as decimal(38, 6)) as measured_gpu_seconds,
+        cast(sum(attempts.used_gpu_seconds) as decimal(38, 6)) as used_gpu_seconds,
+        cast(sum(attempts.held_unbilled_seconds) as decimal(38, 6)) as held_unbilled_seconds,
+        cast(sum(attempts.awaiting_bill_gpu_seconds) as decimal(38, 6)) as awaiting_bill_gpu_seconds,
+        cast(sum(attempts.held_gpu_seconds) as double) / 3600 as held_gpu_hours,
+        case when sum(attempts.measured_gpu_seconds) > 0
+            then cast(sum(attempts.used_gpu_seconds) as double) / cast(sum(attempts.measured_gpu_seconds) as double) end as activity_ratio,
+        {{ pricing_status('sum(attempts.awaiting_bill_gpu_seconds)', 'sum(attempts.run_cost_usd)') }} as pricing_status,
+        cast(sum(attempts.run_cost_usd) as decimal(38, 12)) as run_cost_usd,
+        cast(sum(attempts.run_cost_usd) as decimal(38, 12)) as fully_loaded_usd,
+        cast(sum(attempts.used_cost_usd) as decimal(38, 12)) as used_cost_usd,
+        cast(sum(attempts.held_idle_cost_usd) as decimal(38, 12)) as held_idle_cost_usd,
+        cast(sum(attempts.unknown_cost_usd) as decimal(38, 12)) as unknown_cost_usd,
+        cast(sum(attempts.other_cost_usd) as decimal(38, 12)) as other_cost_usd,
+        cast(sum(attempts.billed_cost_usd) as decimal(38, 12)) as billed_cost_usd,
+        cast(sum(attempts.list_cost_usd) as decimal(38, 12)) as list_cost_usd
+    from attempts
+    left join workloads on attempts.workload_key = workloads.workload_key
+    group by
+        attempts.workload_key, attempts.workload_type, workloads.workload_id, workloads.team, workloads.model, workloads.environment,
+        workloads.project, workloads.state, workloads.started_at, workloads.ended_at
+
+)
+
+select * from final

@@ -1,0 +1,65 @@
+-- Grain: one telemetry sample (wide row), or one value (long row: then one activity column at most is filled). Activity is in
+-- whole millionths of the rung; a value outside its scale, NaN or a sentinel is discarded here and counted.
+with
+
+wide as (
+
+    select
+        _source as source, sample_at, slot_seconds, hostname, gpu_uuid, gpu_index, pci_bus_id, gpu_model, mig_profile, mig_instance_id,
+        namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, exporter,
+        sm_active, gr_engine_active, gpu_util
+    from {{ source('dcgm', 'samples_wide') }}
+
+),
+
+long as (
+
+    select
+        _source as source, sample_at, slot_seconds, hostname, gpu_uuid, gpu_index, pci_bus_id, gpu_model, mig_profile, mig_instance_id,
+        namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, exporter,
+        case when metric = 'DCGM_FI_PROF_SM_ACTIVE' then value end as sm_active,
+        case when metric = 'DCGM_FI_PROF_GR_ENGINE_ACTIVE' then value end as gr_engine_active,
+        case when metric = 'DCGM_FI_DEV_GPU_UTIL' then value end as gpu_util
+    from {{ source('dcgm', 'samples_long') }}
+
+),
+
+source_rows as (
+
+    select * from wide
+    union all
+    select * from long
+
+),
+
+renamed as (
+
+    select
+        source,
+        sample_at as sampled_at,
+        slot_seconds,
+        hostname,
+        nullif(gpu_uuid, '') as gpu_uuid,
+        nullif(gpu_index, '') as gpu_index,
+        nullif(pci_bus_id, '') as pci_bus_id,
+        nullif(gpu_model, '') as gpu_model,
+        nullif(mig_profile, '') as mig_profile,
+        nullif(mig_instance_id, '') as mig_instance_id,
+        {{ workload_label('namespace') }} as namespace,
+        {{ workload_label('pod') }} as pod,
+        nullif(pod_uid, '') as pod_uid,
+        nullif(hpc_job, '') as hpc_job,
+        nullif(exporter, '') as exporter,
+        case when sm_active between 0 and 1 then cast(round(sm_active * 1000000) as bigint) end as sm_active_ppm,
+        case when gr_engine_active between 0 and 1 then cast(round(gr_engine_active * 1000000) as bigint) end as gr_engine_active_ppm,
+        -- under MIG the device's GPU_UTIL is unsupported and reads 0: it says nothing about an instance
+        case when nullif(mig_profile, '') is null and gpu_util between 0 and 100 then cast(round(gpu_util * 10000) as bigint) end as gpu_util_ppm,
+        cast(case when sm_active between 0 and 1 or sm_active is null then 0 else 1 end
+            + case when gr_engine_active between 0 and 1 or gr_engine_active is null then 0 else 1 end
+            + case when gpu_util between 0 and 100 or gpu_util is null then 0 else 1 end as bigint) as discarded_values
+    from source_rows
+    where sample_at is not null
+
+)
+
+select * from renamed

@@ -1,0 +1,42 @@
+-- Grain: one row of the GCP detailed usage cost export as delivered. Renamed and cast, nothing decided.
+with
+
+source as (
+
+    select * from {{ source('gcp_billing', 'rows') }}
+
+),
+
+renamed as (
+
+    select
+        _source as source,
+        _delivery_id as delivery_id,
+        _file as file_name,
+        _row as row_number,
+        billing_account_id,
+        invoice_month,
+        coalesce(cost_type, 'regular') as cost_type,
+        service_description,
+        sku_description,
+        usage_start_time as usage_start,
+        usage_end_time as usage_end,
+        project_id,
+        coalesce(nullif(location_zone, ''), nullif(location_region, ''), location_location) as region,
+        nullif(resource_name, '') as resource_name,
+        nullif(resource_global_name, '') as resource_global_name,
+        nullif(adjustment_info_type, '') as adjustment_type,
+        currency,
+        cast(nullif(usage_amount, '') as decimal(38, 12)) as usage_amount,
+        usage_unit,
+        {{ money('cost') }} as cost,
+        {{ money('cost_at_list') }} as cost_at_list,
+        coalesce(nullif(labels, ''), '{}') as labels,
+        coalesce(nullif(project_labels, ''), '{}') as project_labels,
+        coalesce(nullif(tags, ''), '{}') as tags,
+        coalesce(nullif(credits, ''), '[]') as credits
+    from source
+
+)
+
+select * from renamed

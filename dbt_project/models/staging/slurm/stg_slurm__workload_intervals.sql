@@ -1,0 +1,49 @@
+-- Grain: one Slurm job allocation on one node. sacct names no GPU: the hpc_job label of telemetry does. The job's GPUs are taken
+-- as spread evenly over its nodes; the run id is the job name where one is set, the attempt the raw job id.
+with
+
+source as (
+
+    select * from {{ source('slurm', 'jobs') }}
+
+),
+
+node_lists as (
+
+    select distinct node_list from source where node_list is not null
+
+),
+
+node_elements as (
+
+    select element_source as node_list, element as hostname, count(*) over (partition by element_source) as node_count
+    from {{ json_elements('node_lists', 'node_list') }} as elements
+
+),
+
+renamed as (
+
+    select
+        source._source as source,
+        'training_run' as workload_type,
+        coalesce(nullif(job_name, ''), job_id_raw) as workload_id,
+        job_id_raw as attempt_id,
+        started_at,
+        ended_at,
+        lower(state) as state,
+        node_elements.hostname,
+        cast(null as {{ dbt.type_string() }}) as gpu_ids,
+        case when gpus_total % node_count = 0 then {{ int_div('gpus_total', 'node_count') }} end as gpu_count,
+        cast(null as {{ dbt.type_string() }}) as namespace,
+        cast(null as {{ dbt.type_string() }}) as pod,
+        cast(null as {{ dbt.type_string() }}) as pod_uid,
+        job_id_raw as hpc_job,
+        concat('{"account":', to_json(coalesce(account, '')), ',"user":', to_json(coalesce(user_name, '')),
+               ',"wckey":', to_json(coalesce(wckey, '')), ',"partition":', to_json(coalesce(partition, '')), '}') as labels
+    from source
+    left join node_elements on source.node_list = node_elements.node_list
+    where started_at is not null
+
+)
+
+select * from renamed

@@ -1,0 +1,104 @@
+"""One dbt invocation, in process.
+
+Belongs here: the environment that dbt reads, its arguments, and what its result means. Does not: models.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import ApportionError, GateError
+from pipelines.facts import FACTS, staged_models
+from pipelines.settings import REPOSITORY, Settings
+
+PROJECT = REPOSITORY / "dbt_project"
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one dbt node."""
+
+    unique_id: str
+    resource_type: str
+    status: str
+    message: str
+    seconds: float
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What dbt reads from the environment. No credential is among it: dbt sees landed files only."""
+    return {
+        "APPORTION_WAREHOUSE": str(settings.warehouse),
+        "APPORTION_THREADS": str(settings.engine.threads),
+        "APPORTION_MEMORY_LIMIT": settings.engine.memory_limit,
+        "APPORTION_DBT_TARGET": str(settings.home / "dbt" / "target"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        **staged_environment(),
+    }
+
+
+def staged_environment() -> dict[str, str]:
+    """The staging models of every fact, found by name, as the macro ``staged`` reads them."""
+    return {f"APPORTION_STAGED_{fact.upper()}": ",".join(staged_models(fact)) for fact in FACTS}
+
+
+def build_arguments(*, full_refresh: bool) -> list[str]:
+    """The arguments of the night's one invocation: everything but unit tests, which need no data."""
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    return [*arguments, "--full-refresh"] if full_refresh else arguments
+
+
+def invoke(settings: Settings, arguments: Sequence[str]) -> list[NodeResult]:
+    """Run dbt. Raises GateError where a data test failed, ApportionError where a model did."""
+    from dbt.cli.main import dbtRunner
+
+    log_path = settings.home / "dbt" / "logs"
+    full = [*arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(log_path), "--quiet", "--no-use-colors"]
+    with _environment(environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
+        outcome = dbtRunner().invoke(full)
+        _close_connections()
+    if outcome.exception is not None:
+        raise ApportionError(f"dbt could not run: {outcome.exception}", where=str(log_path / "dbt.log"), remedy="read the log named above") from None
+    results = [_result(r) for r in getattr(outcome.result, "results", [])]
+    bad = [r for r in results if r.status in ("error", "fail", "runtime error")]
+    tests = [r for r in bad if r.resource_type == "test"]
+    models = [r for r in bad if r.resource_type != "test"]
+    if models:
+        first = models[0]
+        raise ApportionError(f"dbt model failed: {first.unique_id}: {first.message}", where=str(log_path / "dbt.log"), remedy="nothing was published")
+    if tests:
+        detail = "; ".join(f"{t.unique_id.split('.')[2]}: {t.message}" for t in tests)
+        raise GateError(f"a law does not hold: {detail}", where=str(log_path / "dbt.log"), remedy="nothing was published; the last release stands")
+    return results
+
+
+def _result(result: Any) -> NodeResult:
+    node = result.node
+    return NodeResult(node.unique_id, str(node.resource_type), str(result.status), str(result.message or ""), float(result.execution_time))
+
+
+def _close_connections() -> None:
+    """Let go of the warehouse file: dbt-duckdb keeps it open for the life of the process otherwise."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
