@@ -59,22 +59,38 @@ def invoke(settings: Settings, arguments: Sequence[str]) -> list[NodeResult]:
     from dbt.cli.main import dbtRunner
 
     log_path = settings.home / "dbt" / "logs"
-    full = [*arguments, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--log-path", str(log_path), "--quiet", "--no-use-colors"]
+    full = [
+        *arguments,
+        "--project-dir",
+        str(PROJECT),
+        "--profiles-dir",
+        str(PROJECT),
+        "--log-path",
+        str(log_path),
+        "--quiet",
+        "--no-use-colors",
+    ]
     with _environment(environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
         outcome = dbtRunner().invoke(full)
         _close_connections()
     if outcome.exception is not None:
-        raise ApportionError(f"dbt could not run: {outcome.exception}", where=str(log_path / "dbt.log"), remedy="read the log named above") from None
+        raise ApportionError(
+            f"dbt could not run: {outcome.exception}", where=str(log_path / "dbt.log"), remedy="read the log named above"
+        ) from None
     results = [_result(r) for r in getattr(outcome.result, "results", [])]
     bad = [r for r in results if r.status in ("error", "fail", "runtime error")]
     tests = [r for r in bad if r.resource_type == "test"]
     models = [r for r in bad if r.resource_type != "test"]
     if models:
         first = models[0]
-        raise ApportionError(f"dbt model failed: {first.unique_id}: {first.message}", where=str(log_path / "dbt.log"), remedy="nothing was published")
+        raise ApportionError(
+            f"dbt model failed: {first.unique_id}: {first.message}", where=str(log_path / "dbt.log"), remedy="nothing was published"
+        )
     if tests:
         detail = "; ".join(f"{t.unique_id.split('.')[2]}: {t.message}" for t in tests)
-        raise GateError(f"a law does not hold: {detail}", where=str(log_path / "dbt.log"), remedy="nothing was published; the last release stands")
+        raise GateError(
+            f"a law does not hold: {detail}", where=str(log_path / "dbt.log"), remedy="nothing was published; the last release stands"
+        )
     return results
 
 

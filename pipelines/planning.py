@@ -132,7 +132,9 @@ def component_candidates(known: set[dt.date], spans: Iterable[tuple[str, dt.date
     return candidates
 
 
-def plan_night(connection: duckdb.DuckDBPyConnection, settings: Settings, window: Window, deliveries: Sequence[Delivery], policy_digest: str) -> Plan:
+def plan_night(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, window: Window, deliveries: Sequence[Delivery], policy_digest: str
+) -> Plan:
     """Decide the night's days. Staging views of the last night and the raw relations of the candidates must be in place."""
     published = {day for (day,) in connection.execute("select usage_date from ops.published_days").fetchall()}
     known = published | set(window.days())
@@ -161,9 +163,13 @@ def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Deliver
     """Deliveries that the computation of ``days`` reads: small facts whole, the others where they touch a day or the day before."""
     small = kinds_of_fact("workload_intervals") | kinds_of_fact("nodes")
     wanted = days | {day - ONE_DAY for day in days}
-    return [
-        d for d in deliveries if d.kind in small or (d.covers is not None and any(d.covers[0] <= day <= d.covers[1] for day in wanted))
-    ]
+    return [d for d in deliveries if d.kind in small or (d.covers is not None and any(d.covers[0] <= day <= d.covers[1] for day in wanted))]
+
+
+def unseen(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Bill deliveries that count now and did not at the last release: their control totals are still to be taken."""
+    seen = {row[0] for row in connection.execute("select delivery_id from ops.seen_deliveries").fetchall()}
+    return [d for d in deliveries if d.kind in kinds_of_fact("charges") and d.delivery_id not in seen]
 
 
 def begin(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
@@ -186,7 +192,9 @@ def commit(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Sequen
     connection.execute("begin")
     if rows:
         connection.executemany("delete from ops.day_state where usage_date = ? and component = ?", sorted(rows))
-        connection.executemany("insert into ops.day_state values (?, ?, ?)", [(day, fact, value) for (day, fact), value in sorted(rows.items())])
+        connection.executemany(
+            "insert into ops.day_state values (?, ?, ?)", [(day, fact, value) for (day, fact), value in sorted(rows.items())]
+        )
     connection.execute("delete from ops.seen_deliveries")
     seen = [(d.source, d.period, d.delivery_id, d.kind, *(d.covers or (None, None))) for d in deliveries]
     if seen:

@@ -72,7 +72,9 @@ class Policy(BaseModel):
         values = [(key, raw.lower(), value) for key, rule in sorted(self.tags.items()) for raw, value in sorted(rule.values.items())]
         connection.execute("create schema if not exists policy")
         connection.execute("create or replace table policy.parameters (parameter_name varchar, parameter_value varchar)")
-        connection.execute("create or replace table policy.tag_aliases (canonical_key varchar, alias varchar, alias_rank bigint, is_case_folded boolean)")
+        connection.execute(
+            "create or replace table policy.tag_aliases (canonical_key varchar, alias varchar, alias_rank bigint, is_case_folded boolean)"
+        )
         connection.execute("create or replace table policy.tag_values (canonical_key varchar, raw_value varchar, canonical_value varchar)")
         connection.executemany("insert into policy.parameters values (?, ?)", sorted(parameters.items()))
         connection.executemany("insert into policy.tag_aliases values (?, ?, ?, ?)", aliases)

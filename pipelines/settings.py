@@ -139,7 +139,9 @@ def load_settings(config: Path | str | None = None, home: Path | str | None = No
     path = Path(named).expanduser() if named else Path(DEFAULT_CONFIG)
     if not path.exists():
         if named:
-            raise UsageError("settings file not found", where=str(path), remedy="name an existing file with --config, or copy apportion.example.yml")
+            raise UsageError(
+                "settings file not found", where=str(path), remedy="name an existing file with --config, or copy apportion.example.yml"
+            )
         return Settings(SettingsFile(), home_path, None)
     path = path.resolve()
     try:

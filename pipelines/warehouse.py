@@ -100,7 +100,12 @@ def _group_select(table: RawTable, members: list[tuple[Delivery, LandedFile]], p
 
 
 def _empty_select(table: RawTable) -> str:
-    fields = ["cast(null as varchar) as _source", "cast(null as varchar) as _delivery_id", "cast(null as varchar) as _file", "cast(null as bigint) as _row"]
+    fields = [
+        "cast(null as varchar) as _source",
+        "cast(null as varchar) as _delivery_id",
+        "cast(null as varchar) as _file",
+        "cast(null as bigint) as _row",
+    ]
     fields += [f"cast(null as {c.physical_type}) as {quote_name(c.name)}" for c in table.columns]
     return f"select {', '.join(fields)} where false"
 
@@ -145,9 +150,13 @@ def _coerce(expression: str, physical: str, column: Column, *, where: str) -> st
             return f"timezone('UTC', try_cast({expression} as timestamptz))"
         if physical in ("BIGINT", "INTEGER", "DOUBLE", "FLOAT", "UBIGINT", "UINTEGER") or physical.startswith("DECIMAL"):
             seconds = f"cast({expression} as double)"
-            return f"make_timestamp(cast(round(case when abs({seconds}) > 1e11 then {seconds} * 1000 else {seconds} * 1000000 end) as bigint))"
+            return (
+                f"make_timestamp(cast(round(case when abs({seconds}) > 1e11 then {seconds} * 1000 else {seconds} * 1000000 end) as bigint))"
+            )
         raise DeliveryRefused(
-            f"column for {column.name} has type {physical}, which is no time", where=where, remedy="write timestamps, ISO 8601 text or epoch numbers"
+            f"column for {column.name} has type {physical}, which is no time",
+            where=where,
+            remedy="write timestamps, ISO 8601 text or epoch numbers",
         )
     return expression if physical == column.type else f"try_cast({expression} as {column.physical_type})"
 

@@ -67,6 +67,7 @@ class BrokenS3:
     closes; "reset": the same with a TCP reset; "short": half the body with a matching Content-Length; "flip": one bit of the
     body is wrong; "bad_checksum": right body, wrong x-amz-checksum-sha256; "forbidden": 403; "slow_down": 503; a callable: is
     called with the server first (to overwrite an object under the reader), then the GET is answered normally.
+    ``etags`` gives keys another ETag than their MD5 (as multipart uploads and KMS do).
     ``requests`` is the log: (method, key or "?list", If-Match).
     """
 
@@ -74,6 +75,7 @@ class BrokenS3:
     objects: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
     faults: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    etags: dict[str, str] = field(default_factory=dict)
     endpoint_url: str = ""
     page_size: int = 1000
     clock: datetime = datetime(2026, 11, 4, 3, 0, 0, tzinfo=UTC)
@@ -82,6 +84,10 @@ class BrokenS3:
         """Write an object; every write is one second after the last."""
         self.clock += timedelta(seconds=1)
         self.objects[key] = (body, self.clock)
+
+    def etag(self, key: str) -> str:
+        """The object's ETag without quotes."""
+        return self.etags.get(key) or hashlib.md5(self.objects[key][0], usedforsecurity=False).hexdigest()
 
     def gets(self, suffix: str = "") -> int:
         """How many GETs of objects whose key ends with ``suffix`` came in."""
@@ -124,7 +130,7 @@ def broken_s3(bucket: str = "bills") -> Iterator[BrokenS3]:
             items = "".join(
                 f"<Contents><Key>{escape(quote(k) if query.get('encoding-type') == 'url' else k)}</Key>"
                 f"<LastModified>{state.objects[k][1]:%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
-                f"<ETag>&quot;{_md5(state.objects[k][0])}&quot;</ETag><Size>{len(state.objects[k][0])}</Size></Contents>"
+                f"<ETag>&quot;{state.etag(k)}&quot;</ETag><Size>{len(state.objects[k][0])}</Size></Contents>"
                 for k in page
             )
             token = f"<NextContinuationToken>{start + state.page_size}</NextContinuationToken>" if more else ""
@@ -149,9 +155,9 @@ def broken_s3(bucket: str = "bills") -> Iterator[BrokenS3]:
             if key not in state.objects:
                 return self._error(404, "NoSuchKey", body=method == "GET")
             body, modified = state.objects[key]
-            if pin and pin.strip('"') != _md5(body):
+            if pin and pin.strip('"') != state.etag(key):
                 return self._error(412, "PreconditionFailed")
-            headers = {"ETag": f'"{_md5(body)}"', "Last-Modified": f"{modified:%a, %d %b %Y %H:%M:%S GMT}"}
+            headers = {"ETag": f'"{state.etag(key)}"', "Last-Modified": f"{modified:%a, %d %b %Y %H:%M:%S GMT}"}
             if fault == "bad_checksum":
                 headers["x-amz-checksum-sha256"] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
             sent = body
@@ -195,7 +201,3 @@ def broken_s3(bucket: str = "bills") -> Iterator[BrokenS3]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def _md5(body: bytes) -> str:
-    return hashlib.md5(body, usedforsecurity=False).hexdigest()

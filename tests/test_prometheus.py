@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.errors import ApportionError, DeliveryRefused, UsageError
-from pipelines.exposition import page_instant_us, parse_page
-from pipelines.prometheus import PrometheusClient, expression, saved_samples
-from pipelines.rejects import Rejects
-from pipelines.samples import NAME
+from pipelines.ingestion.exposition import page_instant_us, parse_page
+from pipelines.ingestion.prometheus import PrometheusClient, expression, saved_samples
+from pipelines.ingestion.rejects import Rejects
+from pipelines.ingestion.samples import NAME
 from tests.prometheus_server import PrometheusServer
 
 DAY = dt.date(2026, 10, 5)

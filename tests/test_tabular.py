@@ -19,12 +19,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pipelines import csv_records, gunzip, parquet_files
 from pipelines.errors import DeliveryRefused
-from pipelines.gunzip import expand, verify_gzip
-from pipelines.money import check_money
-from pipelines.parquet_files import parquet_facts
-from pipelines.tabular import CsvResult, csv_to_parquet
+from pipelines.ingestion import csv_records, gunzip, parquet_files
+from pipelines.ingestion.gunzip import expand, verify_gzip
+from pipelines.ingestion.money import check_money
+from pipelines.ingestion.parquet_files import parquet_facts
+from pipelines.ingestion.tabular import CsvResult, csv_to_parquet
 
 AB = {"a": "a", "b": "b"}
 

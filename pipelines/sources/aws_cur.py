@@ -15,15 +15,15 @@ from typing import Any, ClassVar, cast
 
 from pydantic import Field
 
-from pipelines.cur_manifest import Manifest, chosen, find_root
-from pipelines.engine import connect, identifier, timestamp_sql
 from pipelines.errors import DeliveryRefused
+from pipelines.ingestion.cur_manifest import Manifest, chosen, find_root
+from pipelines.ingestion.engine import connect, identifier, timestamp_sql
+from pipelines.ingestion.money import check_money
+from pipelines.ingestion.objects import ObjectInfo, ObjectStore, open_store
+from pipelines.ingestion.parquet_files import parquet_facts
+from pipelines.ingestion.tabular import csv_to_parquet
 from pipelines.landing import Landing, Staging
-from pipelines.money import check_money
-from pipelines.objects import ObjectInfo, ObjectStore, open_store
-from pipelines.parquet_files import parquet_facts
 from pipelines.source import Column, ColumnType, Delivery, RawTable, Source, SourceConfig, Window
-from pipelines.tabular import csv_to_parquet
 
 TABLE = "line_items"
 CROSSOVER_DAYS = 3  # rows of a month's first and last hours lie in the neighbouring billing period

@@ -13,17 +13,17 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from pipelines.as_is import land_as_is, named
 from pipelines.errors import DeliveryRefused
-from pipelines.file_source import Converted, Incoming
+from pipelines.ingestion.as_is import land_as_is, named
+from pipelines.ingestion.file_source import Converted, Incoming
+from pipelines.ingestion.parquet_files import parquet_facts
+from pipelines.ingestion.prometheus_source import PrometheusConfig, PrometheusSource
+from pipelines.ingestion.records import Records, land_records, open_records
+from pipelines.ingestion.rejects import Rejects
+from pipelines.ingestion.samples import NAME, TEXT, SampleBatch
+from pipelines.ingestion.tabular import identifier, literal
 from pipelines.landing import Staging
-from pipelines.parquet_files import parquet_facts
-from pipelines.prometheus_source import PrometheusConfig, PrometheusSource
-from pipelines.records import Records, land_records, open_records
-from pipelines.rejects import Rejects
-from pipelines.samples import NAME, TEXT, SampleBatch
 from pipelines.source import Column, RawTable, SourceConfig
-from pipelines.tabular import identifier, literal
 
 # raw column -> (description, the names it has had). Old names come first: where a page has pod_name and pod, pod is the exporter's.
 LABELS: dict[str, tuple[str, tuple[str, ...]]] = {

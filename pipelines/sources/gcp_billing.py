@@ -26,14 +26,14 @@ import duckdb
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
-from pipelines import gcp_rows
-from pipelines.bigquery import SCHEME, BigQueryTable, TableName
 from pipelines.errors import DeliveryRefused
-from pipelines.gcp_export import ExportDay, ExportTable
-from pipelines.gcp_files import format_of, refusal, relation_of
-from pipelines.gcp_schema import ROWS
+from pipelines.ingestion import gcp_rows
+from pipelines.ingestion.bigquery import SCHEME, BigQueryTable, TableName
+from pipelines.ingestion.gcp_export import ExportDay, ExportTable
+from pipelines.ingestion.gcp_files import format_of, refusal, relation_of
+from pipelines.ingestion.gcp_schema import ROWS
+from pipelines.ingestion.objects import ObjectInfo, ObjectStore, open_store
 from pipelines.landing import Landing
-from pipelines.objects import ObjectInfo, ObjectStore, open_store
 from pipelines.source import Delivery, Source, SourceConfig, Window
 
 DAYS_A_QUERY = 100  # each day is one open file

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from pipelines.prometheus_source import PrometheusConfig, PrometheusSource
-from pipelines.samples import NAME, TEXT, SampleBatch
+from pipelines.ingestion.prometheus_source import PrometheusConfig, PrometheusSource
+from pipelines.ingestion.samples import NAME, TEXT, SampleBatch
 from pipelines.source import Column, RawTable, SourceConfig
 
 LABELS: dict[str, tuple[str, tuple[str, ...]]] = {

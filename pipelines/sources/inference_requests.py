@@ -11,14 +11,14 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from pipelines.as_is import land_as_is, named
 from pipelines.errors import DeliveryRefused
-from pipelines.file_source import Converted, FileConfig, FileSource, Incoming
+from pipelines.ingestion.as_is import land_as_is, named
+from pipelines.ingestion.file_source import Converted, FileConfig, FileSource, Incoming
+from pipelines.ingestion.parquet_files import parquet_facts
+from pipelines.ingestion.records import Records, finite, json_of, land_records, open_records
+from pipelines.ingestion.tabular import literal
 from pipelines.landing import Staging
-from pipelines.parquet_files import parquet_facts
-from pipelines.records import Records, finite, json_of, land_records, open_records
 from pipelines.source import Column, RawTable, SourceConfig
-from pipelines.tabular import literal
 
 REQUESTS = RawTable(
     "requests",

@@ -7,11 +7,11 @@ A crashed run stays RUNNING without an end for ever: that is what MLflow says, a
 
 from __future__ import annotations
 
-from pipelines.file_source import Converted, FileSource, Incoming
+from pipelines.ingestion.file_source import Converted, FileSource, Incoming
+from pipelines.ingestion.records import Records, land_records, open_records, utc
+from pipelines.ingestion.tabular import literal
 from pipelines.landing import Staging
-from pipelines.records import Records, land_records, open_records, utc
 from pipelines.source import Column, RawTable
-from pipelines.tabular import literal
 
 RUNS = RawTable(
     "runs",

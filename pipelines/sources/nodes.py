@@ -5,9 +5,9 @@ Belongs here: the columns and spellings of an inventory file. Does not: the join
 
 from __future__ import annotations
 
-from pipelines.file_source import Converted, FileSource, Incoming
+from pipelines.ingestion.file_source import Converted, FileSource, Incoming
+from pipelines.ingestion.records import json_of, land_records, open_records, text_list
 from pipelines.landing import Staging
-from pipelines.records import json_of, land_records, open_records, text_list
 from pipelines.source import Column, RawTable
 
 NODES = RawTable(

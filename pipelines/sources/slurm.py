@@ -17,13 +17,13 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from pipelines.errors import DeliveryRefused
-from pipelines.file_source import Converted, FileConfig, FileSource, Incoming, plain_file
+from pipelines.ingestion.file_source import Converted, FileConfig, FileSource, Incoming, plain_file
+from pipelines.ingestion.local_times import elapsed_seconds, resolve_local_times
+from pipelines.ingestion.nodelist import expand_nodelist
+from pipelines.ingestion.records import Records, land_records
+from pipelines.ingestion.tabular import connect, literal
 from pipelines.landing import Staging
-from pipelines.local_times import elapsed_seconds, resolve_local_times
-from pipelines.nodelist import expand_nodelist
-from pipelines.records import Records, land_records
 from pipelines.source import Column, RawTable, SourceConfig
-from pipelines.tabular import connect, literal
 
 JOBS = RawTable(
     "jobs",

@@ -5,11 +5,11 @@ Belongs here: the columns and spellings of an interval file. Does not: Slurm and
 
 from __future__ import annotations
 
-from pipelines.file_source import Converted, FileSource, Incoming
+from pipelines.ingestion.file_source import Converted, FileSource, Incoming
+from pipelines.ingestion.records import Records, json_of, land_records, open_records, text_list
+from pipelines.ingestion.tabular import literal
 from pipelines.landing import Staging
-from pipelines.records import Records, json_of, land_records, open_records, text_list
 from pipelines.source import Column, RawTable
-from pipelines.tabular import literal
 
 INTERVALS = RawTable(
     "intervals",

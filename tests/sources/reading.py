@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipelines.ingestion.tabular import identifier
 from pipelines.landing import Landing
 from pipelines.source import Delivery, Source, Window, source_kinds
-from pipelines.tabular import identifier
 
 DAY = dt.date(2026, 10, 5)
 

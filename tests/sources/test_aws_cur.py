@@ -16,9 +16,9 @@ import duckdb
 import pytest
 from moto.s3.models import s3_backends
 
-from pipelines import s3
-from pipelines.engine import timestamp_sql
 from pipelines.errors import DeliveryRefused, UsageError
+from pipelines.ingestion import s3
+from pipelines.ingestion.engine import timestamp_sql
 from pipelines.landing import Landing
 from pipelines.source import Delivery, Window
 from pipelines.sources.aws_cur import AwsCur, AwsCurConfig, billing_periods
@@ -181,8 +181,8 @@ def test_required_columns_missing_are_refused_by_name(folder: Cur, suffix: str, 
 
 def test_hostile_and_large_text_is_stored_verbatim(folder: Cur) -> None:
     texts = [
-        "'; DROP TABLE line_items; --", "{{ env_var('AWS_SECRET_ACCESS_KEY') }}", "$$;\"]]", "Ωμέγα 日本 \u202eRTL 👩‍🚀", "a\nb\r\nc", "=1+1",
-        "\\N", "NULL", "T" * 10_000_000,
+        "'; DROP TABLE line_items; --", "{{ env_var('AWS_SECRET_ACCESS_KEY') }}", "$$;\"]]", "Ωμέγα 日本 \u202eRTL 👩‍🚀", "a\nb\r\nc",
+        "=1+1", "\\N", "NULL", "T" * 10_000_000,
     ]  # fmt: skip
     put(folder, export_objects([csv_gz([line(n, resource_tags={"user_team": t}, line_item_resource_id=t) for n, t in enumerate(texts)])]))
     rows = read(folder.one(), "resource_tags", "line_item_resource_id")
@@ -280,9 +280,10 @@ def test_kept_deliveries_are_never_added_up(folder: Cur, top: bool) -> None:
     assert second.as_of == "2026-10-07T03:12:00.123Z"
 
 
-def test_the_manifest_above_the_executions_decides(folder: Cur) -> None:
+def test_the_manifest_above_the_executions_decides(folder: Cur, tmp_path: Path) -> None:
     put(folder, export_objects([csv_gz([line(n) for n in range(3)])], execution=E2, top=False))
     put(folder, export_objects([csv_gz([line(1)])], execution=E1, top=True))  # AWS points to the older one
+    os.utime(tmp_path / "in" / MANIFEST, (0, 0))
     assert folder.one().files[0].rows == 1
 
 

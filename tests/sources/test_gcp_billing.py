@@ -21,13 +21,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import bigquery, gcp_rows
 from pipelines.errors import ApportionError, DeliveryRefused, UsageError
-from pipelines.gcp_schema import ROWS as TABLE
+from pipelines.ingestion import bigquery, gcp_rows
+from pipelines.ingestion.gcp_schema import ROWS as TABLE
+from pipelines.ingestion.s3 import S3Store
 from pipelines.landing import Landing
 from pipelines.source import Delivery, Window
 from pipelines.sources.gcp_billing import GcpBilling, GcpBillingConfig
 from tests.bigquery_emulator import Emulator, running_emulator
+from tests.servers import aws_environment, s3_client, s3_server
 from tests.sources.fixtures import gcp_billing as fixture
 
 COLUMNS = [c.name for c in TABLE.columns]
@@ -335,7 +337,7 @@ def test_a_table_that_is_not_there_or_not_the_export(emulator: Emulator, landing
 @pytest.mark.parametrize(
     ("status", "reason", "message", "remedy"),
     [
-        (400, "bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 1000000. 20971520 or higher required.", "maximum_bytes_billed"),
+        (400, "bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 1000000.", "raise maximum_bytes_billed"),
         (403, "accessDenied", "Access Denied: Project payer: User does not have bigquery.jobs.create permission", "roles/bigquery.jobUser"),
     ],
 )
@@ -396,6 +398,23 @@ def test_unchanged_files_are_not_converted_again_and_changed_ones_replace(landin
     (second,) = fetch(landing, **options)
     assert (second.files[0].rows, second.delivery_id != first.delivery_id) == (3, True)
     assert landing.chosen("gcp") == [second]
+
+
+def test_an_s3_prefix_is_read_once_as_long_as_nothing_changes(
+    landing: Landing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws_environment(monkeypatch)
+    fixture.write(tmp_path / "in")
+    with s3_server() as endpoint:
+        client = s3_client(endpoint)
+        client.create_bucket(Bucket="gcp-billing-export")
+        for path in sorted((tmp_path / "in").iterdir()):
+            client.upload_file(str(path), "gcp-billing-export", f"nightly/{path.name}")
+        options = {"location": "s3://gcp-billing-export/nightly", "endpoint_url": endpoint}
+        landed = fetch(landing, **options)
+        assert raw_rows(landed) == raw_rows(fetch(Landing(tmp_path / "other"), location=str(tmp_path / "in")))
+        monkeypatch.setattr(S3Store, "download", lambda *_: pytest.fail("downloaded again"))
+        assert fetch(landing, **options) == landed
 
 
 def test_files_keep_their_row_order_and_same_bytes_give_the_same_delivery(landing: Landing, tmp_path: Path) -> None:

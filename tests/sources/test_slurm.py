@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import DeliveryRefused, UsageError
-from pipelines.nodelist import expand_nodelist
+from pipelines.ingestion.nodelist import expand_nodelist
 from pipelines.settings import load_settings
 from tests.sources.fixtures import slurm as fixture
 from tests.sources.reading import DAY, fetch, reasons, rows

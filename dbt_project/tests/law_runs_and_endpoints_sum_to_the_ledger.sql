@@ -1,0 +1,69 @@
+-- Law of money: what the runs and endpoints of the night's days cost is what the ledger charges to them, and a run's published cost is
+-- the sum of its days, class by class.
+with
+
+ledger as (
+
+    select usage_date, workload_key, sum(effective_cost) as cost
+    from {{ ref('fct_cost_allocation') }}
+    where workload_key is not null and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    group by usage_date, workload_key
+
+),
+
+run_days as (
+
+    select usage_date, workload_key, sum(effective_cost) as cost
+    from {{ ref('int_attempt_days') }}
+    where effective_cost is not null and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    group by usage_date, workload_key
+
+),
+
+endpoint_days as (
+
+    select usage_date, concat('endpoint/', endpoint) as workload_key, sum(allocated_cost_usd) as cost
+    from {{ ref('fct_inference_unit_cost') }}
+    where allocated_cost_usd is not null and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    group by usage_date, endpoint
+
+),
+
+runs as (
+
+    select
+        workload_key,
+        sum(effective_cost) as cost,
+        sum(used_cost) as used_cost,
+        sum(held_idle_cost) as held_idle_cost,
+        sum(unknown_cost) as unknown_cost,
+        sum(other_cost) as other_cost,
+        sum(billed_cost) as billed_cost,
+        sum(list_cost) as list_cost
+    from {{ ref('int_attempt_days') }}
+    where workload_key not like 'endpoint/%'
+    group by workload_key
+
+)
+
+select coalesce(ledger.workload_key, run_days.workload_key) as workload_key, 'day' as broken
+from ledger
+full outer join run_days on ledger.usage_date = run_days.usage_date and ledger.workload_key = run_days.workload_key
+where ledger.cost is distinct from run_days.cost
+union all
+select coalesce(ledger.workload_key, endpoint_days.workload_key), 'endpoint day'
+from (select * from ledger where workload_key like 'endpoint/%') as ledger
+full outer join endpoint_days on ledger.usage_date = endpoint_days.usage_date and ledger.workload_key = endpoint_days.workload_key
+where ledger.cost is distinct from endpoint_days.cost
+union all
+select coalesce(runs.workload_key, run_cost.workload_key), 'run'
+from runs
+full outer join {{ ref('fct_run_cost') }} as run_cost on runs.workload_key = run_cost.workload_key
+where runs.cost is distinct from run_cost.run_cost_usd
+    or runs.used_cost is distinct from run_cost.used_cost_usd
+    or runs.held_idle_cost is distinct from run_cost.held_idle_cost_usd
+    or runs.unknown_cost is distinct from run_cost.unknown_cost_usd
+    or runs.other_cost is distinct from run_cost.other_cost_usd
+    or runs.billed_cost is distinct from run_cost.billed_cost_usd
+    or runs.list_cost is distinct from run_cost.list_cost_usd
+    or run_cost.run_cost_usd <> run_cost.used_cost_usd + run_cost.held_idle_cost_usd + run_cost.unknown_cost_usd + run_cost.other_cost_usd

@@ -1,0 +1,98 @@
+"""What `apportion doctor` looks at. Belongs here: checks of the installation and of one APPORTION_HOME. Does not: repairs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import os
+import shutil
+import sys
+from typing import Any
+
+from pipelines import __version__
+from pipelines.errors import ApportionError
+from pipelines.ingestion.objects import open_store
+from pipelines.settings import Settings
+
+PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "boto3", "google-cloud-bigquery")
+STALE_AFTER = dt.timedelta(hours=36)
+
+
+def _check(subject: str, ok: bool, finding: str, remedy: str = "") -> dict[str, Any]:
+    return {"subject": subject, "ok": ok, "finding": finding, "remedy": "" if ok else remedy}
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """Every check with its finding; ``ok`` is False where one failed."""
+    checks = [*_versions(), *_paths(settings), *_sources(settings), _lock(settings), _freshness(settings)]
+    return {"ok": all(c["ok"] for c in checks), "checks": checks}
+
+
+def _versions() -> list[dict[str, Any]]:
+    checks = [
+        _check("apportion", True, __version__),
+        _check("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or newer"),
+    ]
+    for package in PACKAGES:
+        try:
+            checks.append(_check(package, True, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            checks.append(_check(package, False, "not installed", "run `make install`"))
+    return checks
+
+
+def _paths(settings: Settings) -> list[dict[str, Any]]:
+    home = settings.home
+    existing = next(p for p in (home, *home.parents) if p.exists())
+    writable = os.access(existing, os.W_OK)
+    free = shutil.disk_usage(existing).free
+    return [
+        _check(
+            "settings",
+            settings.config_path is not None,
+            str(settings.config_path or "no apportion.yml"),
+            "copy apportion.example.yml to apportion.yml",
+        ),
+        _check("policy", settings.policy_path.exists(), str(settings.policy_path), "correct `policy` in the settings"),
+        _check("home", writable, str(home), "make the folder writable"),
+        _check("disk", free > 2 << 30, f"{free / (1 << 30):.1f} GiB free", "a night needs room for a copy of the release"),
+    ]
+
+
+def _sources(settings: Settings) -> list[dict[str, Any]]:
+    if not settings.values.sources:
+        return [_check("sources", False, "none configured", "name at least one source in apportion.yml")]
+    checks = []
+    for source in settings.sources:
+        location = source.config.location or ""
+        subject = f"source {source.name} ({source.kind})"
+        if location.startswith(("bigquery://", "prometheus+")):
+            checks.append(_check(subject, True, f"{location} (not contacted)"))
+            continue
+        try:
+            first = next(iter(open_store(location, source.config.endpoint_url).list()), None)
+            checks.append(_check(subject, first is not None, location if first else f"{location} is empty", "check `location`"))
+        except ApportionError as error:
+            checks.append(_check(subject, False, error.what, error.remedy or ""))
+        except Exception as error:  # whatever a cloud client raises: a doctor reports it
+            checks.append(_check(subject, False, f"{type(error).__name__}: {error}", "check the credentials and `location`"))
+    return checks
+
+
+def _lock(settings: Settings) -> dict[str, Any]:
+    from pipelines.lock import lock_holder
+
+    holder = lock_holder(settings.home)
+    return _check("writer", True, "no night is running" if holder is None else f"a night is running: {holder}")
+
+
+def _freshness(settings: Settings) -> dict[str, Any]:
+    from pipelines.publish import current_release
+
+    release = current_release(settings)
+    if release is None:
+        return _check("release", False, "nothing is published yet", "run `apportion nightly`")
+    published_at = dt.datetime.fromisoformat(release["published_at"])
+    age = dt.datetime.now(dt.UTC) - published_at
+    finding = f"{release['release_id']} of {published_at:%Y-%m-%d %H:%M} UTC"
+    return _check("release", age < STALE_AFTER, finding, "no night has published for over 36 hours: look at the last run")

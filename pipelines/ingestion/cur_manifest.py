@@ -1,0 +1,175 @@
+"""The manifests of AWS Data Exports (CUR 2.0): which delivery of a billing period counts, and exactly which files it has.
+
+Belongs here: finding, reading and checking ``<export>-Manifest.json``. Does not: the data files' content (sources/aws_cur.py).
+
+Layout below the export's folder; ``<execution>`` is there only when every delivery is kept::
+
+    metadata/BILLING_PERIOD=YYYY-MM/[<execution>/]<export>-Manifest.json
+    data/BILLING_PERIOD=YYYY-MM/[<execution>/]<export>-00001.csv.gz | .snappy.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.errors import DeliveryRefused, UsageError
+from pipelines.ingestion.objects import ObjectInfo, ObjectStore, check_key
+
+FILE_LISTS = ("dataFiles", "data_files", "reportKeys", "files")
+EXECUTION_IDS = ("executionId", "execution_id", "assemblyId")
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)(?:-|$)")
+_SUFFIXES = (".csv.gz", ".csv", ".parquet")
+_PROBE_KEYS = 1000
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One manifest, checked: ``keys`` are the data files relative to the location, in the manifest's order."""
+
+    info: ObjectInfo
+    content: bytes
+    period: str
+    keys: tuple[str, ...]
+    execution: str | None
+    timestamp: str | None
+
+    @property
+    def order(self) -> str:
+        """Sorts deliveries of one period: the execution's time where it is known, else the manifest's own; then its id."""
+        return f"{self.timestamp or self.info.modified_at} {self.execution or ''}".rstrip()
+
+    @property
+    def keeps_every_delivery(self) -> bool:
+        """Whether the files lie in a folder of their own execution, so that nothing overwrites them."""
+        return bool(self.keys) and all("/" in key.partition("/BILLING_PERIOD=")[2].partition("/")[2] for key in self.keys)
+
+
+def find_root(store: ObjectStore, export: str, periods: list[str]) -> str | None:
+    """The export's folder relative to the location: ``""`` or ``"<export>/"``; None where no manifest is there (yet).
+
+    Raises DeliveryRefused where both hold manifests, UsageError where only other exports are there.
+    """
+    found = [root for root in ("", f"{export}/") if any(candidates(store, root, export, period) for period in periods)]
+    if len(found) > 1:
+        raise DeliveryRefused(
+            f"two folders hold manifests of export {export!r}: the location itself and {export}/ below it",
+            where=store.location,
+            remedy="let `location` name the one that counts, and move the other away",
+        )
+    if found:
+        return found[0]
+    others = _exports_here(store)
+    if others and export not in others:
+        raise UsageError(
+            f"no export {export!r} at this location; found: {', '.join(sorted(others)[:10])}",
+            where=store.location,
+            remedy="correct `export` or `location` in the settings",
+        )
+    return None
+
+
+def _exports_here(store: ObjectStore) -> set[str]:
+    pattern = re.compile(r"(?:.*/)?metadata/BILLING_PERIOD=[^/]+/(?:[^/]+/)?([^/]+)-Manifest\.json")
+    found = set()
+    for number, info in enumerate(store.list()):
+        if match := pattern.fullmatch(info.key):
+            found.add(match[1])
+        if number >= _PROBE_KEYS:
+            break
+    return found
+
+
+def candidates(store: ObjectStore, root: str, export: str, period: str) -> list[ObjectInfo]:
+    """Every manifest of a period: the one above the executions and those of each execution."""
+    folder = f"{root}metadata/BILLING_PERIOD={period}/"
+    return [
+        info
+        for info in store.list(folder)
+        if info.key.endswith(f"/{export}-Manifest.json") and info.key.removeprefix(folder).count("/") <= 1
+    ]
+
+
+def chosen(store: ObjectStore, root: str, export: str, period: str) -> Manifest | None:
+    """The manifest that counts now: the one above the executions, else the newest execution's; None: no bill yet."""
+    found = candidates(store, root, export, period)
+    if not found:
+        return None
+    folder = f"{root}metadata/BILLING_PERIOD={period}/"
+    top = [info for info in found if "/" not in info.key.removeprefix(folder)]
+    newest = top[0] if top else max(found, key=lambda info: (_time_of(info.key) or info.modified_at, info.key))
+    return _parse(store, newest, root, export, period)
+
+
+def _parse(store: ObjectStore, info: ObjectInfo, root: str, export: str, period: str) -> Manifest:
+    where = f"{store.location}/{info.key}"
+    content = store.read(info.key)
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise DeliveryRefused(f"manifest is not JSON: {error}", where=where, remedy="run again once it is delivered completely") from error
+    lists = [name for name in FILE_LISTS if isinstance(document, dict) and name in document]
+    entries = document[lists[0]] if lists else None
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise DeliveryRefused(
+            f"manifest has no list of files ({' or '.join(FILE_LISTS)})", where=where, remedy="check that this is a CUR 2.0 data export"
+        )
+    _check_period(document, period, where)
+    keys = tuple(_relative(entry, store, root, export, period, where) for entry in entries)
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise DeliveryRefused(f"manifest names a file twice: {twice[0]}", where=where, remedy="have the bill delivered again")
+    folders = {key.rpartition("/")[0] for key in keys}
+    if len(folders) > 1:
+        raise DeliveryRefused(
+            f"manifest mixes files of {len(folders)} folders", where=where, remedy="have the bill delivered again: deliveries never add up"
+        )
+    execution = next((str(document[name]) for name in EXECUTION_IDS if document.get(name)), None)
+    timestamp = _time_of(info.key) or next((t for t in map(_time_of, sorted(folders)) if t), None)
+    return Manifest(info, content, period, keys, execution, timestamp)
+
+
+def _check_period(document: dict[str, Any], period: str, where: str) -> None:
+    """A manifest that says its billing period must mean the folder's; many say nothing."""
+    said = document.get("billingPeriod", document.get("billing_period"))
+    start = said.get("start") if isinstance(said, dict) else said
+    digits = re.sub(r"\D", "", start)[:6] if isinstance(start, str) else ""
+    if len(digits) == 6 and digits != period.replace("-", ""):
+        raise DeliveryRefused(
+            f"manifest of billing period {start} lies in the folder of {period}", where=where, remedy="have the bill delivered again"
+        )
+
+
+def _relative(entry: str, store: ObjectStore, root: str, export: str, period: str, where: str) -> str:
+    """A manifest's file entry (``s3://`` URI or key) as a key below the location, confined to the export and the period."""
+    bucket, path = None, entry
+    if entry.startswith("s3://"):
+        bucket, _, path = entry.removeprefix("s3://").partition("/")
+    check_key(path, where)
+    inside = f"data/BILLING_PERIOD={period}/"
+    head, _, rest = path.partition(inside)
+    here = getattr(store, "prefix", None)
+    if here is None:  # a folder laid out like the bucket: only what follows the export's name is comparable
+        expected = head in ("", root) or head.endswith(f"/{export}/") or head == f"{export}/"
+    elif bucket is None:
+        expected = head in ("", root, here + root)
+    else:
+        expected = bucket == getattr(store, "bucket", None) and head == here + root
+    if not rest or not expected:
+        raise DeliveryRefused(
+            f"manifest names a file outside this export and period: {entry[:200]!r}",
+            where=where,
+            remedy="let `location` be the bucket and prefix that the export delivers to (a folder may be a copy of it)",
+        )
+    if not rest.endswith(_SUFFIXES):
+        raise DeliveryRefused(f"file type not supported: {rest[-60:]!r}", where=where, remedy="let the export write gzip/csv or Parquet")
+    return f"{root}{inside}{rest}"
+
+
+def _time_of(key: str) -> str | None:
+    """The time at the front of an execution's folder name, if any part of ``key`` has one."""
+    for part in reversed(key.split("/")):
+        if match := _TIMESTAMP.match(part):
+            return match[1]
+    return None

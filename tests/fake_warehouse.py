@@ -1,0 +1,135 @@
+"""A hand-made warehouse with the published tables in small: what publication and its gates are tested against.
+
+Each day has two buckets. b1 ($10.000000000001 effective) is split $3.333333333334 used by run R and $6.666666666667 idle; b2 is a
+credit of -$1.5. So a day holds $8.500000000001.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from pipelines.settings import Settings, SettingsFile
+from pipelines.source import Delivery, LandedFile
+
+DAYS = [dt.date(2026, 10, 1), dt.date(2026, 10, 2), dt.date(2026, 10, 3)]
+IDENTITY = {"code_digest": "c0de", "policy_digest": "b011c7"}
+# text as it comes in tags and names; none of it may do anything, anywhere
+HOSTILE = ["=1+1", "+cmd", "-2", "@SUM(A1)", "'; drop table fct_run_cost; --", '"quoted"', "{{ env_var('HOME') }}", "a,b\nc", "日本 ✓", "{batch}"]
+
+_COST = "billed_cost decimal(38,12), effective_cost decimal(38,12), list_cost decimal(38,12), contracted_cost decimal(38,12)"
+_SECONDS = ("used", "held_idle", "unallocated_idle", "stranded", "unattributed", "unknown")
+_UNIT = (
+    "requests_ok bigint, allocated_cost_usd decimal(38,12), activity_ratio double, cost_per_1k_requests_usd double,"
+    " used_cost_per_1k_requests_usd double, unit_cost_reason varchar, pricing_status varchar"
+)
+TABLES = {
+    "dim_date": "usage_date date, month_start date",
+    "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp",
+    "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
+    "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
+    "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}",
+    "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
+    f" cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, {_COST}",
+    "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",
+    "fct_gpu_utilization": "usage_date date, usage_hour timestamp, node varchar, gpu_key varchar, billed_seconds decimal(38,6), "
+    + ", ".join(f"{c}_seconds decimal(38,6)" for c in _SECONDS)
+    + ", activity_ratio double, pricing_status varchar, cost_usd decimal(38,12), "
+    + ", ".join(f"{c}_cost_usd decimal(38,12)" for c in _SECONDS),
+    "fct_inference_unit_cost": f"usage_date date, endpoint varchar, {_UNIT}",
+    "fct_inference_unit_cost_hourly": f"usage_date date, endpoint varchar, usage_hour timestamp, {_UNIT}",
+    "fct_reconciliation": "source varchar, billing_period date, currency varchar, finality varchar, as_of varchar, delivered_rows bigint,"
+    " delivered_cost_usd decimal(38,12), unpublished_cost_usd decimal(38,12), billed_cost_usd decimal(38,12),"
+    " effective_cost_usd decimal(38,12), attributed_cost_usd decimal(38,12), quarantined_cost_usd decimal(38,12),"
+    " delivery_residual_usd decimal(38,12), allocation_residual_usd decimal(38,12)",
+    "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
+    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12)",
+    "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
+}
+
+
+def settings_for(home: Path, **publish: int) -> Settings:
+    """Settings of a home without any source."""
+    return Settings(SettingsFile.model_validate({"publish": publish}), home, None)
+
+
+def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 0) -> None:
+    """Create the warehouse anew with ``days``; ``generation`` stands in the service of every charge and in every run's name."""
+    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    settings.warehouse.unlink(missing_ok=True)
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute("create schema published; create schema intermediate; create table intermediate.int_private as select 1 as n")
+        for table, columns in TABLES.items():
+            connection.execute(f"create table published.{table} ({columns})")
+            connection.execute(f"comment on table published.{table} is 'what {table} says; it''s \"here\"'")
+        connection.execute("comment on column published.fct_run_cost.run_cost_usd is 'effective cost -- of the run'")
+        connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null)")
+        connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
+        for number, text in enumerate(HOSTILE):
+            connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
+        for day in days:
+            set_day(connection, day, generation)
+        set_whole(connection, len(days), generation)
+
+
+def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int) -> None:
+    """Replace one day's rows."""
+    for table, columns in TABLES.items():
+        if columns.startswith("usage_date"):
+            connection.execute(f"delete from published.{table} where usage_date = ?", [day])
+    service, hour = f"generation {generation}", dt.datetime.combine(day, dt.time(10))
+    rows = {
+        "dim_date": [(day, day.replace(day=1))],
+        "fct_charge_bucket": [
+            (day, "b1", "aws", service, 10, "10.000000000001", 12, None),
+            (day, "b2", "aws", service, -1, "-1.5", -1, None),
+        ],
+        "fct_cost_allocation": [
+            (day, "b1", "aws", service, "training_run/R", "R@1", "used", "telemetry", "gpu", None, "allocated", 4, "3.333333333334", 5, None),
+            (day, "b1", "aws", service, None, None, "unallocated_idle", "telemetry", "gpu", None, "allocated", 6, "6.666666666667", 7, None),
+            (day, "b2", "aws", service, None, None, "credit", "none", "other", None, "allocated", -1, "-1.5", -1, None),
+        ],
+        "fct_data_quality": [(day, "n1", "discarded_activity_values", 3)],
+        "fct_gpu_utilization": [(day, hour, "n1", "n1|0", 3600, 1200, 0, 2400, 0, 0, 0, 0.5, "priced", 9, 3, 0, 6, 0, 0, 0)],
+        "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
+        "fct_inference_unit_cost_hourly": [(day, "chat", hour, 0, 4, None, None, None, "no_successful_request", "priced")],
+        "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
+    }
+    for table, values in rows.items():
+        connection.executemany(f"insert into published.{table} values ({', '.join('?' * len(values[0]))})", values)
+
+
+def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:
+    """Replace the rows of the tables that are kept as a whole."""
+    for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation"):
+        connection.execute(f"delete from published.{table}")
+    connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
+    connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
+    total = f"{days * 8}.{days:012d}"  # days x (8.500000000001), without the halves that follow
+    connection.execute(
+        "insert into published.fct_reconciliation values ('aws', '2026-10-01', 'USD', 'provisional', '2026-10-04', ?, 0, 0, ?,"
+        " cast(? as decimal(38,12)) + ? * 0.5, cast(? as decimal(38,12)) + ? * 0.5, 0, 0, 0)",
+        [2 * days, 9 * days, total, days, total, days],
+    )
+
+
+def deliveries(as_of: str = "2026-10-04T00:00:00Z") -> list[Delivery]:
+    """A provisional bill with one rejected row, and a day of telemetry."""
+    covers = (DAYS[0], DAYS[-1])
+    bill = Delivery(
+        "aws",
+        "aws_cur",
+        "2026-10",
+        "d1",
+        as_of,
+        covers,
+        (LandedFile("line_items", Path("x"), 6),),
+        "provisional",
+        as_of,
+        ({"reason": "no start", "rows": 1},),
+    )
+    samples = Delivery("gpus", "dcgm", "2026-10-03", "d2", "1", (DAYS[-1], DAYS[-1]), (LandedFile("samples_wide", Path("y"), 120),))
+    return [samples, bill]

@@ -1,0 +1,121 @@
+"""What a generated cluster is: the plan objects that generate.py makes, files.py writes as inputs, and oracle.py judges.
+
+Belongs here: the facts and nothing derived from them. Times are whole UTC seconds since 1970 unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One physical GPU. ``uuid`` or ``pci`` may be unknown to telemetry (then ''); ``index`` is always known."""
+
+    uuid: str
+    index: int
+    pci: str
+
+    @property
+    def key(self) -> str:
+        """The name by which GPUs of a node are put in order: uuid, else PCI bus id, else index."""
+        return (self.uuid or self.pci or str(self.index)).lower()
+
+    def names(self) -> set[str]:
+        """Every name an interval may use, in one spelling (a PCI bus id without its leading zeros)."""
+        return {n for n in (self.uuid.lower(), self.pci.lower().lstrip("0"), str(self.index)) if n}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One billed machine under one host name. ``validity``: stretches in which the inventory has it; () = no times given."""
+
+    hostname: str
+    resource_id: str
+    gpus: tuple[Gpu, ...]
+    gpu_count: int
+    validity: tuple[tuple[int | None, int | None], ...] = ()
+    lists_gpus: bool = False
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One bill row. Money and usage (hours) are decimal text as delivered; ``hour`` is the start of the usage hour."""
+
+    resource_id: str
+    hour: int
+    line_type: str = "Usage"
+    usage_type: str = "BoxUsage:p4d.24xlarge"
+    operation: str = "RunInstances"
+    usage_hours: str = "1"
+    unblended: str = "0"
+    plan_effective: str = ""
+    list_cost: str = ""
+
+    @property
+    def bucket(self) -> tuple[str, int, str, str]:
+        """The charges that attribution cannot tell apart."""
+        return (self.resource_id, self.hour, self.line_type, self.usage_type)
+
+    @property
+    def is_compute(self) -> bool:
+        """Whether the row is the price of the machine itself."""
+        return self.operation == "RunInstances" and self.line_type in ("Usage", "SavingsPlanCoveredUsage")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One telemetry sample of one GPU. Activity values are text as exported ('' = the metric is absent)."""
+
+    micros: int
+    hostname: str
+    uuid: str
+    index: str
+    pci: str
+    exporter: str = ""
+    namespace: str = ""
+    pod: str = ""
+    pod_uid: str = ""
+    hpc_job: str = ""
+    sm_active: str = ""
+    gr_engine_active: str = ""
+    gpu_util: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One stint of one attempt on one machine."""
+
+    workload_id: str
+    attempt_id: str
+    start: int
+    end: int | None
+    hostname: str
+    gpu_ids: tuple[str, ...] = ()
+    gpu_count: int | None = None
+    namespace: str = ""
+    pod: str = ""
+    pod_uid: str = ""
+    hpc_job: str = ""
+    workload_type: str = "training_run"
+
+    @property
+    def workload_key(self) -> str:
+        return f"{self.workload_type}/{self.workload_id}"
+
+    @property
+    def attempt_key(self) -> str:
+        return f"{self.workload_type}/{self.workload_id}/{self.attempt_id}"
+
+
+@dataclass
+class Cluster:
+    """A small world of its own: its host names, resources, runs and pods occur in no other cluster."""
+
+    name: str
+    slot_seconds: int = 30
+    shape: str = "wide_csv"
+    nodes: list[Node] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    intervals: list[Interval] = field(default_factory=list)
