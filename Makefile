@@ -7,7 +7,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_DISABLE_TELEMETRY := 1
 
-.PHONY: help install demo test test-all test-real lint format bench dev lock clean
+.PHONY: help install demo test test-slow test-all test-real lint format bench dev lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ test: install  ## the default suite (under 10 minutes on 2 cores)
 
 test-all: install  ## the default suite and the slow tests
 	$(BIN)/python -m pytest -m "not real" -n 2 --dist loadfile
+
+test-slow: install  ## only the tests that take over a minute each
+	$(BIN)/python -m pytest -m "slow and not real" -n 2 --dist loadfile || [ $$? -eq 5 ]
 
 test-real: install  ## the tests on real traces: APPORTION_REAL_DATA names their folder
 	$(BIN)/python -m pytest tests -m real

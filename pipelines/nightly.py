@@ -101,7 +101,7 @@ def plan(night: Night, progress: Progress) -> None:
         warehouse.write_deliveries(connection, night.deliveries)
         planning.begin(connection, night.plan)
         needed = planning.touching(night.deliveries, night.plan.dirty_days)
-        fresh = planning.unseen(connection, night.deliveries)
+        fresh = planning.unseen(connection, night.plan, night.deliveries)
         warehouse.write_raw_relations(connection, {d.delivery_id: d for d in [*needed, *fresh]}.values())
     progress(f"{len(night.plan.dirty_days)} day(s) to compute, {len(night.plan.dirty_telemetry_days)} of them from telemetry")
 

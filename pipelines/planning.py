@@ -166,9 +166,9 @@ def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Deliver
     return [d for d in deliveries if d.kind in small or (d.covers is not None and any(d.covers[0] <= day <= d.covers[1] for day in wanted))]
 
 
-def unseen(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Bill deliveries that count now and did not at the last release: their control totals are still to be taken."""
-    seen = {row[0] for row in connection.execute("select delivery_id from ops.seen_deliveries").fetchall()}
+def unseen(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Bill deliveries whose control totals are still to be taken: new since the last release, or all where all is built anew."""
+    seen = set() if plan.full_refresh else {row[0] for row in connection.execute("select delivery_id from ops.seen_deliveries").fetchall()}
     return [d for d in deliveries if d.kind in kinds_of_fact("charges") and d.delivery_id not in seen]
 
 

@@ -26,7 +26,6 @@ from pipelines.release import PARQUET, SCRATCH, Release, ReleaseFile, current_re
 from pipelines.release_audit import audit
 from pipelines.release_database import build_database, meta_rows, table_comments
 from pipelines.settings import Settings
-from pipelines.source import Delivery
 from pipelines.warehouse import connect, quote_name, quote_text
 
 __all__ = ["Release", "current_release", "publish", "write_parquet"]
@@ -34,13 +33,12 @@ __all__ = ["Release", "current_release", "publish", "write_parquet"]
 ROW_GROUP_ROWS = 122_880  # fixed, as the compression is: the bytes of a file may depend on its rows only
 
 
-def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[str, str], deliveries: Sequence[Delivery]) -> Release:
+def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[str, str]) -> Release:
     """Publish the warehouse's schema ``published``. Only for the single writer, with no connection open to the warehouse.
 
     Args:
         dirty_days: the days whose rows may differ from the last release's; the others are taken over from it as they are.
-        identity: ``code_digest`` and ``policy_digest``.
-        deliveries: every delivery that counts.
+        identity: the digests ``code`` and ``policy``.
 
     Returns the release that is current now; ``is_new`` is False where it already was.
     Raises GateError where the audit fails (nothing is published, the last release stands), ApportionError where it cannot start.
@@ -56,7 +54,7 @@ def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[s
             tables = published_tables(connection)
             days = _days(connection, dirty_days)
             files = _write_files(connection, building, tables, days, dirty_days, previous)
-            meta = meta_rows(connection, deliveries, days, identity)
+            meta = meta_rows(connection, days, identity)
             comments = table_comments(connection)
         release_id = content_digest(files, meta)
         if previous is not None and previous.release_id == release_id and previous.is_intact():

@@ -63,7 +63,7 @@ class ReleaseFile:
 class Release:
     """One release.
 
-    identity: the digests that its figures depend on besides its inputs (``code_digest``, ``policy_digest``).
+    identity: the digests that its figures depend on besides its inputs (``code``, ``policy``).
     columns: per table the columns as (name, type). database: size and rows of its file, and of its last build from nothing.
     is_new: whether this publication made it (False where the content was already current).
     """

@@ -6,7 +6,6 @@ Belongs here: filling the file from the release's own Parquet files. Does not: t
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,6 @@ from pipelines.errors import ApportionError
 from pipelines.published_tables import DAY_COLUMN, SCHEMA, PublishedTable
 from pipelines.release import DATABASE, PARQUET, Release, ReleaseFile
 from pipelines.settings import Settings
-from pipelines.source import Delivery
 from pipelines.warehouse import limit, quote_name, quote_text
 
 META = "meta_publication"
@@ -52,45 +50,30 @@ META_COLUMNS = (
 )
 
 
-def meta_rows(
-    connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Delivery], days: Sequence[dt.date], identity: Mapping[str, str]
-) -> list[tuple[Any, ...]]:
-    """The rows of ``meta_publication`` without the release's id, by source. ``connection``: the warehouse."""
-    totals = {
-        source: sums
-        for source, *sums in connection.execute(
-            "select source, sum(delivered_cost_usd), sum(unpublished_cost_usd), sum(billed_cost_usd), sum(effective_cost_usd),"
-            " sum(attributed_cost_usd), sum(quarantined_cost_usd), sum(abs(delivery_residual_usd)) + sum(abs(allocation_residual_usd))"
-            " from published.fct_reconciliation group by source"
-        ).fetchall()
-    }
-    by_source: dict[tuple[str, str], list[Delivery]] = {}
-    for delivery in sorted(deliveries, key=lambda d: (d.source, d.period)):
-        by_source.setdefault((delivery.source, delivery.kind), []).append(delivery)
-    rows = []
-    for (source, kind), own in by_source.items():
-        finalities = {d.finality for d in own if d.finality}
-        told = [{"period": d.period, "delivery_id": d.delivery_id} for d in own]
-        rows.append(
-            (
-                source,
-                kind,
-                max(finalities, default=None),  # 'provisional' sorts after 'final', and one provisional bill makes the source so
-                max((d.as_of for d in own if d.as_of), default=None),
-                max((d.covers[1] for d in own if d.covers), default=None),
-                len(own),
-                json.dumps(told, ensure_ascii=False),
-                sum(f.rows for d in own for f in d.files),
-                sum(int(r["rows"]) for d in own for r in d.rejected),
-                *totals.get(source, [None] * 7),
-                days[0],
-                days[-1],
-                len(days),
-                identity["code_digest"],
-                identity["policy_digest"],
-            )
+def meta_rows(connection: duckdb.DuckDBPyConnection, days: Sequence[dt.date], identity: Mapping[str, str]) -> list[tuple[Any, ...]]:
+    """The rows of ``meta_publication`` without the release's id, by source: ``ops.deliveries`` with the reconciliation's sums.
+
+    ``connection``: the warehouse. A source is final when each of its bills is: 'provisional' sorts after 'final'.
+    """
+    return connection.execute(
+        """
+        with delivered as (
+            select source, kind, max(finality) as finality, max(as_of) as as_of, max(covers_to) as data_through, count(*) as delivery_count,
+                cast(to_json(list({'period': period, 'delivery_id': delivery_id} order by period, delivery_id)) as varchar) as deliveries,
+                cast(sum(row_count) as bigint) as delivered_rows, cast(sum(rejected_rows) as bigint) as rejected_rows
+            from ops.deliveries group by source, kind
+        ), reconciled as (
+            select source, sum(delivered_cost_usd) as delivered_cost_usd, sum(unpublished_cost_usd) as unpublished_cost_usd,
+                sum(billed_cost_usd) as billed_cost_usd, sum(effective_cost_usd) as effective_cost_usd,
+                sum(attributed_cost_usd) as attributed_cost_usd, sum(quarantined_cost_usd) as quarantined_cost_usd,
+                sum(abs(delivery_residual_usd)) + sum(abs(allocation_residual_usd)) as residual_usd
+            from published.fct_reconciliation group by source
         )
-    return rows
+        select delivered.*, reconciled.* exclude (source), ?, ?, ?, ?, ?
+        from delivered left join reconciled on delivered.source = reconciled.source order by delivered.source, delivered.kind
+        """,
+        [days[0], days[-1], len(days), identity["code"], identity["policy"]],
+    ).fetchall()
 
 
 def table_comments(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -27,8 +27,8 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    memory_limit: str = "2GB"
-    threads: int = Field(default=2, ge=1)
+    memory_limit: str = Field(default="2GB", pattern=r"^[0-9]+ ?[KMGT]i?B$", description="what the engine may use before it spills to disk")
+    threads: int = Field(default=2, ge=1, description="threads of the engine; the figures do not depend on it")
 
 
 class PublishSettings(BaseModel):
@@ -44,8 +44,8 @@ class SettingsFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    sources: list[dict[str, Any]] = Field(default_factory=list)
-    policy: Path | None = None
+    sources: list[dict[str, Any]] = Field(default=[], description="where the inputs are: see below")
+    policy: Path | None = Field(default=None, description="your own copy of the policy file; default: the one that is shipped")
     lookback_days: int = Field(default=3, ge=0, description="days before the window that are looked at again for late telemetry")
     engine: EngineSettings = EngineSettings()
     publish: PublishSettings = PublishSettings()

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from pipelines.landing import Landing
@@ -67,10 +67,10 @@ class SourceConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    kind: str
-    location: str | None = None
-    endpoint_url: str | None = None
+    name: str = Field(description="the entry's name: it stands on every row that comes from it")
+    kind: str = Field(description="which kind of source this is")
+    location: str | None = Field(default=None, description="a folder, or `s3://bucket/prefix`")
+    endpoint_url: str | None = Field(default=None, description="another S3 endpoint than AWS's (or a BigQuery emulator's)")
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 
 from pipelines.settings import Settings, SettingsFile
-from pipelines.source import Delivery, LandedFile
+from pipelines.warehouse import ensure_bookkeeping
 
 DAYS = [dt.date(2026, 10, 1), dt.date(2026, 10, 2), dt.date(2026, 10, 3)]
-IDENTITY = {"code_digest": "c0de", "policy_digest": "b011c7"}
+IDENTITY = {"code": "c0de", "policy": "b011c7"}
 # text as it comes in tags and names; none of it may do anything, anywhere
 HOSTILE = ["=1+1", "+cmd", "-2", "@SUM(A1)", "'; drop table fct_run_cost; --", '"quoted"', "{{ env_var('HOME') }}", "a,b\nc", "日本 ✓", "{batch}"]
 
@@ -70,6 +70,15 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
         connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
         for number, text in enumerate(HOSTILE):
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
+        ensure_bookkeeping(connection)
+        connection.executemany(
+            "insert into ops.deliveries values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                ("gpus", "dcgm", "2026-10-03", "d3", None, None, DAYS[2], DAYS[2], 120, 0),
+                ("aws", "aws_cur", "2026-10", "d1", "provisional", "2026-10-04", DAYS[0], DAYS[2], 6, 1),
+                ("aws", "aws_cur", "2026-09", "d0", "final", "2026-10-02", dt.date(2026, 9, 1), DAYS[0], 4, 0),
+            ],
+        )
         for day in days:
             set_day(connection, day, generation)
         set_whole(connection, len(days), generation)
@@ -79,7 +88,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
     """Replace one day's rows."""
     for table, columns in TABLES.items():
         if columns.startswith("usage_date"):
-            connection.execute(f"delete from published.{table} where usage_date = ?", [day])
+            connection.execute(f"delete from published.{table} where usage_date = ?", [day])  # noqa: S608
     service, hour = f"generation {generation}", dt.datetime.combine(day, dt.time(10))
     rows = {
         "dim_date": [(day, day.replace(day=1))],
@@ -99,13 +108,13 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
     }
     for table, values in rows.items():
-        connection.executemany(f"insert into published.{table} values ({', '.join('?' * len(values[0]))})", values)
+        connection.executemany(f"insert into published.{table} values ({', '.join('?' * len(values[0]))})", values)  # noqa: S608
 
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:
     """Replace the rows of the tables that are kept as a whole."""
     for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation"):
-        connection.execute(f"delete from published.{table}")
+        connection.execute(f"delete from published.{table}")  # noqa: S608
     connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
     total = f"{days * 8}.{days:012d}"  # days x (8.500000000001), without the halves that follow
@@ -114,22 +123,3 @@ def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int)
         " cast(? as decimal(38,12)) + ? * 0.5, cast(? as decimal(38,12)) + ? * 0.5, 0, 0, 0)",
         [2 * days, 9 * days, total, days, total, days],
     )
-
-
-def deliveries(as_of: str = "2026-10-04T00:00:00Z") -> list[Delivery]:
-    """A provisional bill with one rejected row, and a day of telemetry."""
-    covers = (DAYS[0], DAYS[-1])
-    bill = Delivery(
-        "aws",
-        "aws_cur",
-        "2026-10",
-        "d1",
-        as_of,
-        covers,
-        (LandedFile("line_items", Path("x"), 6),),
-        "provisional",
-        as_of,
-        ({"reason": "no start", "rows": 1},),
-    )
-    samples = Delivery("gpus", "dcgm", "2026-10-03", "d2", "1", (DAYS[-1], DAYS[-1]), (LandedFile("samples_wide", Path("y"), 120),))
-    return [samples, bill]

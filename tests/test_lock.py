@@ -17,6 +17,7 @@ import pytest
 from pipelines.errors import ApportionError
 from pipelines.lock import LOCK_FILE, lock_holder, single_writer
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -30,7 +31,7 @@ with single_writer(Path(sys.argv[1]), purpose="night of 2026-10-05"):
 @contextmanager
 def holder(home: Path, seconds: float = 60) -> Iterator[subprocess.Popen[str]]:
     """A second process that holds the lock."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(home), str(seconds)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(home), str(seconds)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     try:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
         yield process

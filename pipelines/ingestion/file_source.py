@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.gunzip import expand, is_gzip
@@ -53,8 +53,8 @@ _FORMATS = {
 class FileConfig(SourceConfig):
     """Options of every file-based kind."""
 
-    location: str
-    include: list[str] = []
+    location: str = Field(description="a folder, a single file, or `s3://bucket/prefix`")
+    include: list[str] = Field(default=[], description="glob(s) on the keys; default: every file with a known extension")
 
     @field_validator("include", mode="before")
     @classmethod

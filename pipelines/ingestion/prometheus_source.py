@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
+from pydantic import Field
 
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.exposition import page_instant_us, parse_page
@@ -32,10 +33,11 @@ log = logging.getLogger(__name__)
 class PrometheusConfig(FileConfig):
     """Options of every kind of samples. ``location`` is a folder, a file, s3://, or ``prometheus+http(s)://host:port[/path]``."""
 
-    slot_seconds: Literal[1, 2, 3, 5, 6, 10, 12, 15, 20, 30, 60] = 30
-    selector: str | None = None
-    token_env: str | None = None
-    metrics: list[str] = []
+    location: str = Field(description="a folder, a file, `s3://...`, or `prometheus+http(s)://host:port[/path]`")
+    slot_seconds: Literal[1, 2, 3, 5, 6, 10, 12, 15, 20, 30, 60] = Field(default=30, description="the scrape interval in seconds")
+    selector: str | None = Field(default=None, description="further label matchers of the Prometheus query")
+    token_env: str | None = Field(default=None, description="the environment variable that holds a bearer token")
+    metrics: list[str] = Field(default=[], description="metrics to read instead of the default ones (a trailing `*` is allowed)")
 
 
 class PrometheusSource(FileSource):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pyarrow as pa
+from pydantic import Field
 
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.as_is import land_as_is, named
@@ -80,7 +81,7 @@ SAMPLES_WIDE = RawTable(
 class DcgmConfig(PrometheusConfig):
     """``hostname`` names the machine of pages whose lines do not."""
 
-    hostname: str | None = None
+    hostname: str | None = Field(default=None, description="the machine of text pages whose lines do not name one")
 
 
 class Dcgm(PrometheusSource):

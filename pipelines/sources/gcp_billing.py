@@ -42,7 +42,7 @@ DAYS_A_QUERY = 100  # each day is one open file
 class GcpBillingConfig(SourceConfig):
     """``location``: ``bigquery://project.dataset.table``, or a folder or ``s3://`` prefix of exported files."""
 
-    location: str
+    location: str = Field(description="`bigquery://project.dataset.table`, or a folder or `s3://` prefix of exported files")
     billing_project: str | None = Field(default=None, description="project that runs and pays the queries; default the table's own")
     maximum_bytes_billed: int = Field(default=100 * 10**9, gt=0, description="ceiling in bytes of each query")
     partition_column: str = Field(

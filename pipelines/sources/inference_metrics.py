@@ -13,6 +13,7 @@ import json
 from typing import ClassVar
 
 import pyarrow as pa
+from pydantic import Field
 
 from pipelines.ingestion.prometheus_source import PrometheusConfig, PrometheusSource
 from pipelines.ingestion.samples import NAME, TEXT, SampleBatch
@@ -46,7 +47,7 @@ COUNTERS = RawTable(
 class InferenceMetricsConfig(PrometheusConfig):
     """``endpoint`` names the endpoint of every row."""
 
-    endpoint: str | None = None
+    endpoint: str | None = Field(default=None, description="the endpoint of every row, where labels do not tell it")
 
 
 class InferenceMetrics(PrometheusSource):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.as_is import land_as_is, named
@@ -62,9 +62,9 @@ LITELLM_LABELS = ("request_tags", "user", "end_user", "organization_id", "call_t
 class InferenceRequestsConfig(FileConfig):
     """``endpoint``: the name where the log has none. ``columns``: raw column -> the log's own. ``format``: auto, litellm or plain."""
 
-    endpoint: str | None = None
-    columns: dict[str, str] = {}
-    format: Literal["auto", "litellm", "plain"] = "auto"
+    endpoint: str | None = Field(default=None, description="the endpoint's name, where the log has no such column")
+    columns: dict[str, str] = Field(default={}, description="raw column -> the log's own column, such as `request_at: TIMESTAMP`")
+    format: Literal["auto", "litellm", "plain"] = Field(default="auto", description="whether this is a LiteLLM spend log")
 
     @field_validator("columns")
     @classmethod

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.file_source import Converted, FileConfig, FileSource, Incoming, plain_file
@@ -65,8 +65,8 @@ REQUIRED = (("JobIDRaw",), ("Start",), ("End",), ("NodeList",), ("AllocTRES",))
 class SlurmConfig(FileConfig):
     """``timezone`` is the IANA zone of the cluster's controller; ``delimiter`` is sacct's."""
 
-    timezone: str = "UTC"
-    delimiter: str = "|"
+    timezone: str = Field(default="UTC", description="IANA time zone of the controller: sacct prints local time")
+    delimiter: str = Field(default="|", description="sacct's column delimiter")
 
     @field_validator("timezone")
     @classmethod

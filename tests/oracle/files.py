@@ -119,13 +119,13 @@ def write_bill(folder: Path, rows: Sequence[dict[str, Any]], period: str = "2026
 
 
 def write_nodes(path: Path, clusters: Sequence[Cluster]) -> None:
-    """The inventory: one row for each validity stretch of each node."""
+    """The inventory: one row for each validity stretch of each node. Each cluster is a provider of its own: its bill comes by itself."""
     rows = []
-    for node in (n for c in clusters for n in c.nodes):
+    for cluster, node in ((c, n) for c in clusters for n in c.nodes):
         gpus = json.dumps([{"uuid": g.uuid, "index": g.index, "pci_bus_id": g.pci} for g in node.gpus]) if node.lists_gpus else ""
         for first, last in node.validity or ((None, None),):
             rows.append(
-                [node.hostname, "aws", node.resource_id, node.gpu_count, "NVIDIA A100", 96, 1152, "pool",
+                [node.hostname, cluster.name, node.resource_id, node.gpu_count, "NVIDIA A100", 96, 1152, "pool",
                  utc(first) if first is not None else "", utc(last) if last is not None else "", gpus]
             )  # fmt: skip
     columns = ["hostname", "provider", "resource_id", "gpu_count", "gpu_model", "vcpus", "memory_gib", "pool", "valid_from", "valid_to", "gpus"]

@@ -28,7 +28,8 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Node:
-    """One billed machine under one host name. ``validity``: stretches in which the inventory has it; () = no times given."""
+    """One billed machine under one host name. ``validity``: stretches in which the inventory has it; () = no times given.
+    ``is_known``: the inventory has it (else only telemetry tells of it)."""
 
     hostname: str
     resource_id: str
@@ -36,6 +37,7 @@ class Node:
     gpu_count: int
     validity: tuple[tuple[int | None, int | None], ...] = ()
     lists_gpus: bool = False
+    is_known: bool = True
 
 
 @dataclass(frozen=True)

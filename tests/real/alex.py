@@ -6,7 +6,8 @@ Does not: assertions; anything of the pipeline.
 The trace has 216 jobs on 18 hosts of 8 A40 each, named by host and PCI bus id, with each job's mean utilization. The expansion:
 
 - every GPU of the 18 hosts, held or idle, is sampled every 5 s over three whole UTC days, and once more at each job's first second;
-  a held GPU reads its job's mean, an idle one 0. Most hosts have idle hours: all are sampled, so nothing is unknown.
+  a held GPU reads its job's mean, an idle one 0. All time is observed; only where the free seconds of a GPU's hour are so few, between
+  two jobs, that no sample fell into them, nobody knows what the GPU did: they are unknown, not idle.
 - every host is billed for each of the 72 hours at RATE_USD, a rate chosen so that no share of it is a round number.
 """
 
@@ -60,10 +61,6 @@ class Job:
         """Seconds held, over its GPUs."""
         return (self.ended - self.started) * len(self.gpus)
 
-    def seconds_in(self, hour_from: int) -> int:
-        """Seconds of one of its GPUs inside an hour."""
-        return max(0, min(self.ended, hour_from + 3600) - max(self.started, hour_from))
-
 
 def read_jobs(folder: Path) -> list[Job]:
     """The trace."""
@@ -96,8 +93,8 @@ def resource_id(hostname: str) -> str:
     return f"i-{hostname.removeprefix('a'):0>17}"
 
 
-def write_samples(jobs: list[Job], folder: Path) -> int:
-    """A wide Parquet file of samples per day, in order of arrival; returns the number of samples."""
+def write_samples(jobs: list[Job], folder: Path) -> dict[dt.date, int]:
+    """A wide Parquet file of samples per day, in order of arrival; returns each day's number of samples."""
     folder.mkdir(parents=True)
     with duckdb.connect() as con:
         con.execute("set memory_limit = '1GB'")
@@ -106,10 +103,9 @@ def write_samples(jobs: list[Job], folder: Path) -> int:
         rows = [(j.hostname, gpu, j.started, j.ended, j.activity_ppm / 10_000) for j in jobs for gpu in j.gpus]
         con.executemany("insert into held values (?, ?, ?, ?, ?)", rows)
         con.execute("create table gpus as select distinct hostname, pci_bus_id from held")
-        total = 0
+        counts = {}
         for day in range((LAST - FIRST).days + 1):
             day_from = FROM_SECOND + day * 86400
-            path = folder / f"{FIRST + dt.timedelta(days=day)}.parquet"
             con.execute(
                 """
                 create or replace table sampled as
@@ -129,9 +125,10 @@ def write_samples(jobs: list[Job], folder: Path) -> int:
                 """,
                 {"day_from": day_from, "slot": SLOT_SECONDS},
             )
-            total += con.table("sampled").count("*").fetchall()[0][0]
-            con.table("sampled").write_parquet(str(path), compression="snappy")
-    return total
+            date = FIRST + dt.timedelta(days=day)
+            (counts[date],) = con.table("sampled").count("*").fetchall()[0]
+            con.table("sampled").write_parquet(str(folder / f"{date}.parquet"), compression="snappy")
+    return counts
 
 
 def write_inventory(jobs: list[Job], path: Path) -> None:
@@ -180,17 +177,29 @@ def _line(number: int, host: str, start: dt.datetime) -> dict[str, Any]:
 
 
 def expected_seconds(jobs: list[Job]) -> dict[tuple[str, str, int], dict[str, Decimal]]:
-    """(host, GPU, hour from) -> seconds held, used, held_idle and unallocated_idle of the hour's 3600."""
-    found = {(*gpu, FROM_SECOND + h * 3600): dict.fromkeys(("held", "used"), Decimal(0)) for gpu in gpus_of(jobs) for h in range(HOURS)}
+    """(host, GPU, hour from) -> seconds held, used, held_idle, unallocated_idle and unknown of the hour's 3600."""
+    held, used = defaultdict(int), defaultdict(int)
+    ticks = defaultdict(lambda: 3600 // SLOT_SECONDS)
     for job in jobs:
         for hour_from in _hours(job):
+            first, end = max(job.started, hour_from), min(job.ended, hour_from + 3600)
             for gpu in job.gpus:
-                seconds = job.seconds_in(hour_from)
-                found[job.hostname, gpu, hour_from]["held"] += seconds
-                found[job.hostname, gpu, hour_from]["used"] += Decimal(seconds * job.activity_ppm) / PPM
-    return {
-        key: {**s, "held_idle": s["held"] - s["used"], "unallocated_idle": 3600 - s["held"]} for key, s in found.items()
-    }
+                held[job.hostname, gpu, hour_from] += end - first
+                used[job.hostname, gpu, hour_from] += (end - first) * job.activity_ppm
+                ticks[job.hostname, gpu, hour_from] -= -(-end // SLOT_SECONDS) - -(-first // SLOT_SECONDS)
+    expected = {}
+    for gpu in gpus_of(jobs):
+        for hour in range(HOURS):
+            key = (*gpu, FROM_SECOND + hour * 3600)
+            free, used_seconds = 3600 - held[key], Decimal(used[key]) / PPM
+            expected[key] = {
+                "held": held[key],
+                "used": used_seconds,
+                "held_idle": held[key] - used_seconds,
+                "unallocated_idle": free if ticks[key] else 0,
+                "unknown": 0 if ticks[key] else free,
+            }
+    return expected
 
 
 def expected_dollars(jobs: list[Job]) -> dict[Holding, Decimal]:
@@ -199,19 +208,19 @@ def expected_dollars(jobs: list[Job]) -> dict[Holding, Decimal]:
     Each host-hour's charge is split over its 8 x 3600 GPU-seconds by the published rule: floor to 1e-12 USD, the rest one unit each to the
     largest remainders, ties by workload (nobody first), then class.
     """
-    weights: dict[tuple[str, int], dict[Holding, int]] = {}
-    for host in sorted({job.hostname for job in jobs}):
-        for hour in range(HOURS):
-            weights[host, FROM_SECOND + hour * 3600] = defaultdict(int, {("", "unallocated_idle"): GPUS_PER_HOST * 3600 * PPM})
+    weights: dict[tuple[str, int], dict[Holding, int]] = defaultdict(lambda: defaultdict(int))
+    for (host, _, hour_from), seconds in expected_seconds(jobs).items():
+        for free in ("unallocated_idle", "unknown"):
+            weights[host, hour_from]["", free] += int(seconds[free]) * PPM
     for job in jobs:
         for hour_from in _hours(job):
-            seconds, of_hour = job.seconds_in(hour_from) * len(job.gpus), weights[job.hostname, hour_from]
-            of_hour["", "unallocated_idle"] -= seconds * PPM
-            of_hour[job.key, "used"] += seconds * job.activity_ppm
-            of_hour[job.key, "held_idle"] += seconds * (PPM - job.activity_ppm)
+            seconds = (min(job.ended, hour_from + 3600) - max(job.started, hour_from)) * len(job.gpus)
+            weights[job.hostname, hour_from][job.key, "used"] += seconds * job.activity_ppm
+            weights[job.hostname, hour_from][job.key, "held_idle"] += seconds * (PPM - job.activity_ppm)
     dollars: dict[Holding, Decimal] = defaultdict(Decimal)
     units, total = int(RATE_USD / UNIT), GPUS_PER_HOST * 3600 * PPM
     for of_hour in weights.values():
+        assert sum(of_hour.values()) == total
         shares = {holding: divmod(units * weight, total) for holding, weight in of_hour.items() if weight}
         left = units - sum(floor for floor, _ in shares.values())
         for rank, holding in enumerate(sorted(shares, key=lambda h: (-shares[h][1], h))):

@@ -49,10 +49,17 @@ told as (
 
 only_in_ledger as (
 
-    select distinct attempt_days.workload_key
+    -- nobody tells of it but the tags of its charges
+    select
+        attempt_days.workload_key,
+        max(attempt_days.team) as team,
+        max(attempt_days.model) as model,
+        max(attempt_days.environment) as environment,
+        max(attempt_days.project) as project
     from {{ ref('int_attempt_days') }} as attempt_days
     left join told on attempt_days.workload_key = told.workload_key
     where told.workload_key is null
+    group by attempt_days.workload_key
 
 ),
 
@@ -64,10 +71,10 @@ workloads as (
         workload_key,
         split_part(workload_key, '/', 1) as workload_type,
         substr(workload_key, length(split_part(workload_key, '/', 1)) + 2) as workload_id,
-        cast(null as {{ dbt.type_string() }}) as team,
-        cast(null as {{ dbt.type_string() }}) as model,
-        cast(null as {{ dbt.type_string() }}) as environment,
-        cast(null as {{ dbt.type_string() }}) as project,
+        team,
+        model,
+        environment,
+        project,
         cast(null as {{ dbt.type_string() }}) as state,
         cast(null as timestamp) as started_at,
         cast(null as timestamp) as ended_at,

@@ -19,16 +19,61 @@ windows as (
 
 ),
 
+node_hours as (
+
+    select distinct usage_date, node_key, hour_from from segments
+
+),
+
+nodes as (
+
+    select * from {{ ref('int_nodes') }}
+
+),
+
+validity as (
+
+    select * from {{ ref('int_node_validity') }}
+
+),
+
+-- how far the bill of the day's nodes has come, by provider
+frontiers as (
+
+    select windows.usage_date, nodes.provider, max(windows.window_to) as billed_to
+    from windows
+    inner join nodes on windows.usage_date = nodes.usage_date and windows.node_key = nodes.node_key
+    group by windows.usage_date, nodes.provider
+
+),
+
+-- a node's hour is priced when its bill has come, or when no bill will: the provider's bill has passed the hour without one, or
+-- the inventory does not have the node in it. Every other hour awaits its bill.
 priced_hours as (
 
-    -- hours of a node for which a bill has come
-    select distinct windows.usage_date, windows.node_key, hours.hour_from
-    from windows
-    inner join (select distinct usage_date, node_key, hour_from from segments) as hours
-        on windows.usage_date = hours.usage_date
-        and windows.node_key = hours.node_key
-        and hours.hour_from >= windows.window_from
-        and hours.hour_from < windows.window_to
+    select node_hours.usage_date, node_hours.node_key, node_hours.hour_from
+    from node_hours
+    inner join windows
+        on node_hours.usage_date = windows.usage_date
+        and node_hours.node_key = windows.node_key
+        and node_hours.hour_from >= windows.window_from
+        and node_hours.hour_from < windows.window_to
+    union
+    select node_hours.usage_date, node_hours.node_key, node_hours.hour_from
+    from node_hours
+    inner join nodes on node_hours.usage_date = nodes.usage_date and node_hours.node_key = nodes.node_key
+    inner join frontiers on nodes.usage_date = frontiers.usage_date and nodes.provider is not distinct from frontiers.provider
+    where node_hours.hour_from < frontiers.billed_to
+    union
+    select node_hours.usage_date, node_hours.node_key, node_hours.hour_from
+    from node_hours
+    inner join nodes on node_hours.usage_date = nodes.usage_date and node_hours.node_key = nodes.node_key
+    left join validity
+        on node_hours.usage_date = validity.usage_date
+        and node_hours.node_key = validity.node_key
+        and node_hours.hour_from < validity.to_second
+        and node_hours.hour_from + 3600 > validity.from_second
+    where validity.node_key is null and (nodes.valid_from_second is not null or nodes.valid_to_second is not null)
 
 ),
 

@@ -56,6 +56,11 @@ own_cuts as (
     inner join {{ ref('int_workload_attempts') }} as stints on claims.stint_key = stints.stint_key and claims.to_second = stints.ended_second
     where claims.priority = 2
     union all
+    -- a fill never passes the end of the node
+    select fleet.usage_date, fleet.node_key, fleet.unit_key, validity.to_second, 1
+    from fleet
+    inner join {{ ref('int_node_validity') }} as validity on fleet.usage_date = validity.usage_date and fleet.node_key = validity.node_key
+    union all
     select fleet.usage_date, fleet.node_key, fleet.unit_key, hours.hour_from, 0
     from fleet
     inner join hours on fleet.usage_date = hours.usage_date

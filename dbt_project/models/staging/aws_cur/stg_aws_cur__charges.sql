@@ -19,7 +19,8 @@ restated as (
     select
         line_items.*,
         types.charge_category,
-        types.cost_class,
+        -- a reservation's one-time fee is the commitment's, not a service fee
+        case when line_items.line_item_type = 'Fee' and line_items.reservation_arn is not null then 'unused_commitment' else nullif(types.cost_class, '') end as cost_class,
         coalesce(types.bears_usage, false) as bears_usage,
         types.line_item_type is null as is_unknown_type,
         operation in ('EKSPod-EC2', 'ECSTask-EC2') as is_split_row,
@@ -54,6 +55,9 @@ priced as (
         end as effective_cost,
         case
             when is_split_row or line_item_type = 'SavingsPlanNegation' then 0
+            -- a commitment's fee pays for usage whose list price already stands on the usage
+            when line_item_type in ('SavingsPlanRecurringFee', 'SavingsPlanUpfrontFee', 'RIFee') then coalesce(public_on_demand_cost, 0)
+            when line_item_type = 'Fee' and reservation_arn is not null then coalesce(public_on_demand_cost, 0)
             else coalesce(public_on_demand_cost, unblended_cost)
         end as list_cost
     from restated
@@ -92,7 +96,8 @@ charges as (
             when bears_usage then 'on_demand'
         end as pricing_category,
         coalesce(savings_plan_arn, reservation_arn) as commitment_id,
-        case when bears_usage and is_instance and not is_split_row then 'instance' end as compute_kind,
+        -- a discount row of an instance is part of the node's price, without seconds of its own
+        case when is_instance and not is_split_row and not is_unknown_type and (bears_usage or cost_class is null) then 'instance' end as compute_kind,
         case when bears_usage and is_instance and not is_split_row then cast(usage_amount * 3600 as decimal(38, 12)) end as compute_seconds,
         usage_amount as usage_quantity,
         usage_unit,

@@ -17,9 +17,9 @@ long as (
     select
         _source as source, sample_at, slot_seconds, hostname, gpu_uuid, gpu_index, pci_bus_id, gpu_model, mig_profile, mig_instance_id,
         namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, exporter,
-        case when metric = 'DCGM_FI_PROF_SM_ACTIVE' then value end as sm_active,
-        case when metric = 'DCGM_FI_PROF_GR_ENGINE_ACTIVE' then value end as gr_engine_active,
-        case when metric = 'DCGM_FI_DEV_GPU_UTIL' then value end as gpu_util
+        case when upper(metric) = 'DCGM_FI_PROF_SM_ACTIVE' then value end as sm_active,
+        case when upper(metric) = 'DCGM_FI_PROF_GR_ENGINE_ACTIVE' then value end as gr_engine_active,
+        case when upper(metric) = 'DCGM_FI_DEV_GPU_UTIL' then value end as gpu_util
     from {{ source('dcgm', 'samples_long') }}
 
 ),

@@ -18,7 +18,10 @@ renamed as (
         prompt_tokens,
         cached_tokens,
         output_tokens,
-        latency_seconds
+        latency_seconds,
+        -- a request told twice within a day, in two files or two lines, is one request; a log without ids cannot tell
+        case when request_id is null or request_id = '' then 1
+            else row_number() over (partition by _source, endpoint, request_id, cast(request_at as date) order by request_at, status, prompt_tokens, output_tokens) end as telling
     from source
     where request_at is not null and endpoint is not null
 
@@ -41,6 +44,7 @@ counted as (
         quantile_disc(latency_seconds, 0.99) as latency_p99_seconds,
         cast(null as {{ dbt.type_string() }}) as unmeasured_reason
     from renamed
+    where telling = 1
     group by source, endpoint, replica, window_start
 
 )

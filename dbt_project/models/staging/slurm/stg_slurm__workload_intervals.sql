@@ -4,7 +4,9 @@ with
 
 source as (
 
-    select * from {{ source('slurm', 'jobs') }}
+    select *, dense_rank() over (partition by _source, job_id_raw order by started_at) as start_number
+    from {{ source('slurm', 'jobs') }}
+    where started_at is not null
 
 ),
 
@@ -27,7 +29,8 @@ renamed as (
         source._source as source,
         'training_run' as workload_type,
         coalesce(nullif(job_name, ''), job_id_raw) as workload_id,
-        job_id_raw as attempt_id,
+        -- a requeued job keeps its raw id: each of its starts is an attempt of its own
+        case when start_number = 1 then job_id_raw else concat(job_id_raw, '-requeue-', cast(start_number - 1 as {{ dbt.type_string() }})) end as attempt_id,
         started_at,
         ended_at,
         lower(state) as state,
@@ -42,7 +45,6 @@ renamed as (
                ',"wckey":', to_json(coalesce(wckey, '')), ',"partition":', to_json(coalesce(partition, '')), '}') as labels
     from source
     left join node_elements on source.node_list = node_elements.node_list
-    where started_at is not null
 
 )
 
