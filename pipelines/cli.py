@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -137,6 +138,7 @@ def version() -> None:
 def main() -> NoReturn:
     """Entry point: ApportionError -> its message on stderr and its exit code; anything else -> 1 with a trace in debug mode."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

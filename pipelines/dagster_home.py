@@ -1,7 +1,7 @@
 """DAGSTER_HOME: where Dagster keeps runs and events, and how its daemon behaves.
 
 Belongs here: writing ``dagster.yaml`` under APPORTION_HOME. Does not: anything that runs in Dagster.
-``python -m pipelines.dagster_home`` prepares the folder and prints its path.
+``python -m pipelines.dagster_home`` prepares the folder, has dbt's manifest ready for the first load, and prints the path.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.landing import write_atomically
+from pipelines.orchestration.dbt_manifest import manifest_path
 from pipelines.settings import Settings, load_settings
 
 DAGSTER_YAML = """\
@@ -46,4 +47,6 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 if __name__ == "__main__":
-    print(prepare_dagster_home(load_settings()))
+    settings = load_settings()
+    manifest_path(settings)
+    print(prepare_dagster_home(settings))

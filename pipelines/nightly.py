@@ -135,11 +135,9 @@ def publish(night: Night, progress: Progress) -> None:
     from pipelines.publish import publish as publish_release
 
     progress("publish")
-    policy = load_policy(night.settings.policy_path)
-    identity = {"code": planning.code_digest(), "policy": policy.digest}
-    night.release = publish_release(night.settings, night.planned.dirty_days, identity=identity)
+    night.release = publish_release(night.settings, night.planned.dirty_days, identity=night.planned.identity)
     with warehouse.connect(night.settings) as connection:
-        planning.commit(connection, night.planned, night.deliveries, policy.digest)
+        planning.commit(connection, night.planned, night.deliveries)
 
 
 STAGES: tuple[tuple[str, Callable[[Night, Progress], None]], ...] = (

@@ -43,6 +43,7 @@ class Plan:
     dirty_days: set[dt.date]
     dirty_telemetry_days: set[dt.date]
     full_refresh: bool
+    identity: dict[str, str]  # the digests of code and policy, taken once: a checkout that changes under a night cannot mix
     fingerprints: dict[tuple[dt.date, str], str] = field(default_factory=dict)
 
 
@@ -141,8 +142,9 @@ def plan_night(
     stored = {(day, component): value for day, component, value in connection.execute("select * from ops.day_state").fetchall()}
     complete = {day for day in known if all((day, fact) in stored for fact in FACTS)}
     last = versions(connection)
-    if not published or last != {"code": code_digest(), "policy": policy_digest}:
-        return Plan(window, known, set(known), set(known), full_refresh=True)
+    identity = {"code": code_digest(), "policy": policy_digest}
+    if not published or last != identity:
+        return Plan(window, known, set(known), set(known), full_refresh=True, identity=identity)
     candidates = component_candidates(complete, changed_deliveries(connection, deliveries))
     dirty, telemetry = known - complete, known - complete
     fingerprints: dict[tuple[dt.date, str], str] = {}
@@ -156,7 +158,7 @@ def plan_night(
         dirty |= changed
         if fact in ("gpu_samples", "workload_intervals", "nodes"):
             telemetry |= changed
-    return Plan(window, known, dirty, telemetry, full_refresh=False, fingerprints=fingerprints)
+    return Plan(window, known, dirty, telemetry, full_refresh=False, identity=identity, fingerprints=fingerprints)
 
 
 def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Delivery]:
@@ -181,7 +183,7 @@ def begin(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
     connection.execute("checkpoint")
 
 
-def commit(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Sequence[Delivery], policy_digest: str) -> None:
+def commit(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Sequence[Delivery]) -> None:
     """After publication: remember what each day was built from."""
     rows: dict[tuple[dt.date, str], str] = dict(plan.fingerprints)
     for fact in FACTS:
@@ -200,7 +202,7 @@ def commit(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Sequen
     if seen:
         connection.executemany("insert into ops.seen_deliveries values (?, ?, ?, ?, ?, ?)", seen)
     connection.execute("delete from ops.version_state")
-    connection.executemany("insert into ops.version_state values (?, ?)", [("code", code_digest()), ("policy", policy_digest)])
+    connection.executemany("insert into ops.version_state values (?, ?)", sorted(plan.identity.items()))
     connection.execute("commit")
 
 

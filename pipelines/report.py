@@ -57,7 +57,9 @@ def night_result(night: Any) -> dict[str, Any]:
 
 def usd(value: Decimal | None) -> str:
     """Dollars to the cent, for people; `-` where there are none."""
-    return "-" if value is None else f"${value:,.2f}"
+    if value is None:
+        return "-"
+    return f"-${-value:,.2f}" if value < 0 else f"${value:,.2f}"
 
 
 def night_lines(result: dict[str, Any]) -> list[str]:

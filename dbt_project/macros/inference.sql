@@ -1,5 +1,6 @@
 {#- The published measures of an endpoint in a window: additive numerators and denominators beside every ratio. Sums are divided,
-    quotients never summed; without a successful request the ratio is NULL and `unit_cost_reason` says why. -#}
+    quotients never summed; without a successful request, and while part of the window waits for its bill (part of
+    the cost over all of the requests would look cheap), the ratio is NULL and `unit_cost_reason` says why. -#}
 {% macro inference_measures() -%}
         cast(sum(requests_ok) as bigint) as requests_ok,
         cast(sum(requests_failed) as bigint) as requests_failed,
@@ -20,7 +21,7 @@
         {{ per_unit('sum(allocated_cost_usd)', 'sum(prompt_tokens)', 1000000) }} as cost_per_1m_prompt_tokens_usd,
         {{ per_unit('sum(allocated_cost_usd)', 'sum(output_tokens)', 1000000) }} as cost_per_1m_output_tokens_usd,
         case
-            when sum(allocated_cost_usd) is null and sum(awaiting_weight) > 0 then 'awaiting_bill'
+            when sum(awaiting_weight) > 0 then 'awaiting_bill'
             when sum(allocated_cost_usd) is null then 'no_cost_found'
             when sum(requests_ok) is null then 'no_request_counts'
             when sum(requests_ok) = 0 then 'no_successful_request'
@@ -28,5 +29,5 @@
 {%- endmacro %}
 
 {% macro per_unit(cost, units, scale) -%}
-case when {{ units }} > 0 then cast({{ cost }} as double) * {{ scale }} / cast({{ units }} as double) end
+case when {{ units }} > 0 and sum(awaiting_weight) = 0 then cast({{ cost }} as double) * {{ scale }} / cast({{ units }} as double) end
 {%- endmacro %}

@@ -139,10 +139,13 @@ class Maker:
             cluster.intervals.append(interval)
             return interval
 
+        spellings: list[Callable[[Gpu], str]] = [lambda g: g.uuid, lambda g: str(g.index), lambda g: g.pci, lambda g: g.pci[4:].lower()]
+        spelling = rng.choice(spellings)
         if self.on("named", 0.5):
             for _ in range(2 if self.on("overlap", 0.4) else 1):
                 chosen = rng.sample(node.gpus, rng.randrange(1, len(node.gpus) + 1))
-                spell: Callable[[Gpu], str] = rng.choice([lambda g: g.uuid, lambda g: str(g.index), lambda g: g.pci, lambda g: g.pci[4:].lower()])
+                # where neither the inventory nor telemetry tells the names of a GPU, two spellings would be two GPUs
+                spell = rng.choice(spellings) if node.lists_gpus else spelling
                 add(gpu_ids=tuple(spell(g) for g in chosen))
         for feature, probability in (("labels", 0.5), ("labels", 0.4)):
             if self.on(feature, probability):
@@ -162,7 +165,7 @@ class Maker:
         if self.on("whole_node", 0.15):
             add(gpu_count=len(node.gpus))
         if self.on("zero_length", 0.15):
-            zero = add(gpu_ids=(node.gpus[0].uuid,))
+            zero = add(gpu_ids=(spelling(node.gpus[0]),))
             cluster.intervals[-1] = replace(zero, end=zero.start)
         assert end
 

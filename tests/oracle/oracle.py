@@ -52,18 +52,17 @@ Bucket = tuple[str, int, str, str]
 class Reading:
     """Where the models still differ from the contract, which of the two the oracle follows. The defaults are the contract's.
 
-    fill_stops_at_node_end: "never past ... the end of the node". labels_choose_without_count: whether an interval without a count keeps,
-    for all its time, the GPUs on which its label was seen. passed_hours_are_priced: whether an hour without a charge counts as
-    priced because a later hour of that provider's day has one.
+    labels_choose_without_count: whether an interval without a count keeps, for all its time, the GPUs on which its label was seen.
+    passed_hours_are_priced: whether an hour without a charge counts as
+    priced because that hour or a later one of that provider's day has one somewhere.
     """
 
-    fill_stops_at_node_end: bool = True
     labels_choose_without_count: bool = False
     passed_hours_are_priced: bool = False
 
 
 CONTRACT = Reading()
-MODELS = Reading(fill_stops_at_node_end=False, labels_choose_without_count=True, passed_hours_are_priced=True)
+MODELS = Reading(labels_choose_without_count=True, passed_hours_are_priced=True)
 
 
 @dataclass
@@ -243,12 +242,12 @@ def _hold(cluster: Cluster, node: Node, units: list[Unit], lo: int, hi: int, rea
             for second in seconds:
                 unit.holder[second - lo] = _first_holder(second, mine, labels[unit.key][second - lo], by_choice, whole)
             for interval in (*mine, *by_choice, *whole):
-                edges[unit.key].add(max(interval.start, day))
+                edges[unit.key].add(interval.start)
                 if interval.end is not None:
                     edges[unit.key].add(interval.end)
         _take_from_pool(units, pool, seconds, lo)
     for unit in units:
-        _cover(unit, cluster.slot_seconds, edges[unit.key], node, lo, hi, reading)
+        _cover(unit, cluster.slot_seconds, edges[unit.key], node, lo, hi)
         _measure(unit, cluster, lo)
 
 
@@ -318,10 +317,10 @@ def _label_ends(claims: list[tuple[str, str, Interval | None] | None], lo: int) 
     return ends
 
 
-def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, hi: int, reading: Reading) -> None:
+def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, hi: int) -> None:
     """Observed slots, and behind each its fill: at most the gap, never past a sample, an edge, or the node's end."""
     unit.covered = [False] * (hi - lo)
-    ends = {b for _, b in node.validity if b is not None} if reading.fill_stops_at_node_end else set()
+    ends = {b for _, b in node.validity if b is not None}
     slots = sorted(unit.slots)
     for position, slot in enumerate(slots):
         after = slot + slot_seconds
@@ -449,7 +448,7 @@ def _is_priced(cluster: Cluster, node: Node, billed: dict[int, tuple[set[int], i
             return _is_known(node, hour // DAY * DAY)
     if reading.passed_hours_are_priced and _is_known(node, hour // DAY * DAY):
         known = {n.resource_id for n in cluster.nodes}
-        return any(c.is_compute and c.resource_id in known and hour < c.hour and c.hour // DAY == hour // DAY for c in cluster.charges)
+        return any(c.is_compute and c.resource_id in known and hour <= c.hour and c.hour // DAY == hour // DAY for c in cluster.charges)
     return False
 
 

@@ -141,8 +141,10 @@ def write_inventory(jobs: list[Job], path: Path) -> None:
 
 def write_intervals(jobs: list[Job], path: Path) -> None:
     """The jobs, naming their GPUs by PCI bus id."""
-    names = ["workload_type", "workload_id", "attempt_id", "started_at", "ended_at", "state", "hostname", "gpu_ids", "label_user", "label_project"]
-    rows = [["training_run", j.job_id, j.job_id, j.started, j.ended, j.state, j.hostname, ";".join(j.gpus), j.user, j.project] for j in jobs]
+    names = "workload_type workload_id attempt_id started_at ended_at state hostname gpu_ids label_user label_project".split()
+    rows = [
+        ["training_run", j.job_id, j.job_id, j.started, j.ended, j.state, j.hostname, ";".join(j.gpus), j.user, j.project] for j in jobs
+    ]
     _write(path, names, rows)
 
 

@@ -67,22 +67,6 @@ def run_night() -> RunNight:
         config = folder / "apportion.yml"
         config.write_text(yaml.safe_dump({"sources": sources, "engine": {"memory_limit": "2GB", "threads": 2}}))
         settings = load_settings(config, folder / "home")
-        import importlib.util  # TEMP until publish exists
-
-        if importlib.util.find_spec("pipelines.publish") is None or importlib.util.find_spec("pipelines.checks") is None:
-            import time
-
-            night = nightly.Night(settings, nightly.window_of(first, last))
-            for name, stage in nightly.STAGES:
-                if name in ("ingest", "plan", "transform"):
-                    started = time.time()
-                    stage(night, lambda _: None)
-                    print(name, round(time.time() - started, 2))
-            for r in sorted(night.dbt_results, key=lambda r: -r.seconds)[:10]:
-                print(r.unique_id, round(r.seconds, 2))
-            published = Published(night)
-            published.path = settings.warehouse
-            return published
         return Published(nightly.run(settings, nightly.window_of(first, last)))
 
     return run

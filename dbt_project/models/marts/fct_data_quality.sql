@@ -11,10 +11,10 @@ days as (
 
 discarded as (
 
-    select usage_date, hostname as subject, 'discarded_activity_values' as measure, cast(sum(discarded_values) as bigint) as measured_value
+    select usage_date, coalesce(hostname, '(no host name)') as subject, 'discarded_activity_values' as measure, cast(sum(discarded_values) as bigint) as measured_value
     from {{ ref('int_gpu_blocks') }}
     where usage_date in (select usage_date from days)
-    group by usage_date, hostname
+    group by usage_date, coalesce(hostname, '(no host name)')
 
 ),
 
@@ -29,7 +29,7 @@ sampled as (
 
 unknown_hosts as (
 
-    select distinct usage_date, hostname as subject, 'telemetry_host_not_in_inventory' as measure, cast(1 as bigint) as measured_value
+    select distinct usage_date, coalesce(hostname, '(no host name)') as subject, 'telemetry_host_not_in_inventory' as measure, cast(1 as bigint) as measured_value
     from {{ ref('int_gpu_units') }}
     where not is_known_node
 

@@ -34,8 +34,8 @@ window_classes as (
         attempt_key,
         cost_class,
         reason,
-        case when min(evidence) = max(evidence) then min(evidence) else 'mixed' end as evidence,
-        case when min(activity_rung) = max(activity_rung) then min(activity_rung) else 'mixed' end as activity_rung,
+        case when min(evidence) < max(evidence) then 'mixed' else min(evidence) end as evidence,
+        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
         sum(weight) as weight
     from {{ ref('int_gpu_window_classes') }}
     group by window_key, workload_key, attempt_key, cost_class, reason

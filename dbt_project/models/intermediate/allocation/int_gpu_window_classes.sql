@@ -73,8 +73,8 @@ classes as (
         attempt_key,
         cost_class,
         reason,
-        case when min(evidence) = max(evidence) then min(evidence) else 'mixed' end as evidence,
-        case when min(activity_rung) = max(activity_rung) then min(activity_rung) else 'mixed' end as activity_rung,
+        case when min(evidence) < max(evidence) then 'mixed' else min(evidence) end as evidence,
+        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
         cast(sum(weight) as bigint) as weight
     from classed
     where weight > 0

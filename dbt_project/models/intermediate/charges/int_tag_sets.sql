@@ -16,7 +16,7 @@ workload_labels as (
 
 node_labels as (
 
-    select distinct labels as tags from {{ ref('stg_nodes__nodes') }}
+    select distinct labels as tags from ({{ staged('nodes', ['labels']) }}) as staged_nodes
 
 ),
 

@@ -1,0 +1,215 @@
+"""What a release must be like at the exit: the schema ``published`` of the warehouse before anyone reads it.
+
+Belongs here: laws of each published table. Does not: whether the files of a release equal the warehouse (pipelines/release_audit.py).
+
+Every table has its grain here; a table without one cannot be published. A function named as the table adds its own laws.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from expectations import Severity, TableSuite, no_rows
+from pipelines.published_tables import PublishedTable
+from pipelines.warehouse import quote_name
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+GRAINS: dict[str, tuple[str, ...]] = {
+    "dim_date": ("usage_date",),
+    "dim_node": ("node_key", "valid_from", "valid_to"),
+    "dim_tag_policy": ("canonical_key", "alias"),
+    "dim_workload": ("workload_key",),
+    "fct_charge_bucket": ("usage_date", "bucket_key"),
+    "fct_cost_allocation": ("usage_date", "bucket_key", "workload_key", "attempt_key", "cost_class", "component", "reason", "stage"),
+    "fct_data_quality": ("usage_date", "subject", "measure"),
+    "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
+    "fct_inference_unit_cost": ("usage_date", "endpoint"),
+    "fct_inference_unit_cost_hourly": ("usage_hour", "endpoint"),
+    "fct_reconciliation": ("source", "billing_period", "currency"),
+    "fct_run_attempt_cost": ("workload_key", "attempt_key"),
+    "fct_run_cost": ("workload_key",),
+    "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
+}
+# an inventory that states a node twice costs nobody money: it is told, not refused
+GRAIN_ONLY_WARNS = {"dim_node"}
+
+COST_CLASSES = (
+    "used", "held_idle", "unallocated_idle", "stranded", "unknown", "not_measured", "unused_commitment", "commitment_true_up",
+    "tax_and_fees", "credit", "rounding", "quarantined", "unattributed",
+)  # fmt: skip
+ROUTES = ("telemetry", "tag", "rule", "none")
+COMPONENTS = ("gpu", "host", "other")
+REQUIRED_BASES = ("billed_cost", "effective_cost", "list_cost")
+BASES = (*REQUIRED_BASES, "contracted_cost")
+GPU_CLASSES = ("used", "held_idle", "unallocated_idle", "stranded", "unattributed", "unknown")
+MONEY_TYPE = "DECIMAL(38,12)"
+# each class's seconds are rounded down to a millionth, as their sum is: the classes together lack less than this
+ROUNDING_SECONDS = f"{len(GPU_CLASSES) / 1_000_000:.6f}"
+
+
+def published_suites(tables: Sequence[PublishedTable], dirty_days: Collection[dt.date]) -> list[TableSuite]:
+    """One suite per table of ``GRAINS``, there or not; tables by day are checked for ``dirty_days``, the others as a whole."""
+    found = {table.name: table for table in tables}
+    suites = []
+    for name, grain in GRAINS.items():
+        table = found.get(name, PublishedTable(name, ()))
+        where = f" where {within(dirty_days)}" if table.is_by_day else ""
+        own = globals().get(name)
+        expectations = [_has_columns(grain), _unique(name, grain), *_finite(table), *(own(dirty_days) if own else [])]
+        suites.append(TableSuite(f"published.{name}", f"select * from published.{quote_name(name)}{where}", expectations, grain))  # noqa: S608
+    return suites
+
+
+def within(days: Collection[dt.date]) -> str:
+    """SQL: the row is of one of ``days``."""
+    listed = ", ".join(f"date '{day.isoformat()}'" for day in sorted(days))
+    return f"usage_date in ({listed})" if listed else "false"
+
+
+def fct_cost_allocation(days: Collection[dt.date]) -> list[Expectation]:
+    """The ledger."""
+    empty = (
+        "select 'the ledger is empty' as finding from (select count(*) as row_count from {batch}) as counted"  # noqa: S608
+        f" where row_count = 0 and exists (select 1 from published.fct_charge_bucket where {within(days)})"
+    )
+    return [
+        no_rows("where there are charges there is a ledger", empty),
+        *_is_one_of("cost_class", COST_CLASSES),
+        *_is_one_of("route", ROUTES),
+        *_is_one_of("component", COMPONENTS),
+        *_money(REQUIRED_BASES),
+    ]
+
+
+def fct_charge_bucket(days: Collection[dt.date]) -> list[Expectation]:
+    """What was delivered: per basis the ledger's rows sum to it exactly."""
+    return [*_money(REQUIRED_BASES), *(_nothing_left(basis, days) for basis in BASES)]
+
+
+def fct_reconciliation(days: Collection[dt.date]) -> list[Expectation]:
+    """Delivered = published + not yet published, and nothing lost on the way."""
+    return [
+        no_rows(
+            f"{column} is 0",
+            f"select source, billing_period, currency, {column} from {{batch}} where {column} is null or {column} <> 0",  # noqa: S608
+            column=column,
+        )
+        for column in ("delivery_residual_usd", "allocation_residual_usd")
+    ]
+
+
+def fct_gpu_utilization(days: Collection[dt.date]) -> list[Expectation]:
+    """Seconds and dollars of each GPU-hour by class."""
+    seconds = " + ".join(f"{name}_seconds" for name in GPU_CLASSES)
+    dollars = " + ".join(f"{name}_cost_usd" for name in GPU_CLASSES)
+    key = "usage_hour, node, gpu_key"
+    return [
+        no_rows(
+            "the seconds by class sum to billed_seconds",
+            f"select {key}, billed_seconds, {seconds} as class_seconds from {{batch}}"  # noqa: S608
+            f" where not coalesce(billed_seconds - ({seconds}) between 0 and {ROUNDING_SECONDS}, false)",
+            column="billed_seconds",
+        ),
+        no_rows(
+            "the dollars by class sum to cost_usd",
+            f"select {key}, cost_usd, {dollars} as class_cost_usd from {{batch}} where cost_usd is distinct from {dollars}",  # noqa: S608
+            column="cost_usd",
+        ),
+        _ratio(key),
+    ]
+
+
+def fct_run_cost(days: Collection[dt.date]) -> list[Expectation]:
+    """Runs."""
+    return [_ratio("workload_key"), _exact("run_cost_usd")]
+
+
+def fct_run_attempt_cost(days: Collection[dt.date]) -> list[Expectation]:
+    """Attempts of runs."""
+    return [_ratio("workload_key, attempt_key"), _exact("run_cost_usd")]
+
+
+def fct_inference_unit_cost(days: Collection[dt.date]) -> list[Expectation]:
+    """Endpoints by day."""
+    return _unit_costs("usage_date, endpoint")
+
+
+def fct_inference_unit_cost_hourly(days: Collection[dt.date]) -> list[Expectation]:
+    """Endpoints by hour."""
+    return _unit_costs("usage_hour, endpoint")
+
+
+def _unit_costs(key: str) -> list[Expectation]:
+    query = (
+        f"select {key}, requests_ok, allocated_cost_usd, cost_per_1k_requests_usd, unit_cost_reason from {{batch}}"  # noqa: S608
+        " where (cost_per_1k_requests_usd is null) <> (unit_cost_reason is not null)"
+    )
+    return [no_rows("a unit cost is missing exactly where a reason is given", query, column="cost_per_1k_requests_usd"), _ratio(key)]
+
+
+def _nothing_left(basis: str, days: Collection[dt.date]) -> Expectation:
+    ledger = f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where {within(days)} group by all"  # noqa: S608
+    query = (
+        f"with buckets as (select usage_date, bucket_key, sum({basis}) as delivered from {{batch}} group by all), ledger as ({ledger})"  # noqa: S608
+        " select coalesce(buckets.usage_date, ledger.usage_date) as usage_date, coalesce(buckets.bucket_key, ledger.bucket_key) as bucket_key,"
+        " cast(delivered as varchar) as delivered, cast(allocated as varchar) as allocated,"
+        " cast(coalesce(delivered, 0) - coalesce(allocated, 0) as varchar) as residual"
+        " from buckets full join ledger on buckets.usage_date = ledger.usage_date and buckets.bucket_key = ledger.bucket_key"
+        " where delivered is distinct from allocated or buckets.bucket_key is null or ledger.bucket_key is null order by 1, 2"
+    )
+    return no_rows(f"per bucket the ledger's {basis} sums to the bucket's exactly", query, column=basis)
+
+
+def _has_columns(grain: tuple[str, ...]) -> Expectation:
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectTableColumnsToMatchSet(column_set=list(grain), exact_match=False, severity="critical")
+
+
+def _unique(table: str, grain: tuple[str, ...]) -> Expectation:
+    """One row per grain; two NULLs are the same."""
+    key = ", ".join(quote_name(column) for column in grain)
+    severity: Severity = "warning" if table in GRAIN_ONLY_WARNS else "critical"
+    query = f"select {key}, count(*) as row_count from {{batch}} group by {key} having count(*) > 1 order by all"  # noqa: S608
+    return no_rows(f"one row per {', '.join(grain)}", query, column=", ".join(grain), severity=severity)
+
+
+def _finite(table: PublishedTable) -> list[Expectation]:
+    """No NaN and no infinity in any floating-point column: they pass comparisons that look safe."""
+    columns = table.double_columns
+    if not columns:
+        return []
+    bad = " or ".join(f"isnan({quote_name(c)}) or isinf({quote_name(c)})" for c in columns)
+    key = ", ".join(quote_name(column) for column in dict.fromkeys([*GRAINS[table.name], *columns]))
+    query = f"select {key} from {{batch}} where {bad}"  # noqa: S608
+    return [no_rows("floating-point values are finite", query, column=", ".join(columns))]
+
+
+def _money(columns: Sequence[str]) -> list[Expectation]:
+    """Money that is never missing, in the exact type."""
+    import great_expectations.expectations as gxe
+
+    return [e for c in columns for e in (gxe.ExpectColumnValuesToNotBeNull(column=c, severity="critical"), _exact(c))]
+
+
+def _exact(column: str) -> Expectation:
+    query = f"select typeof({column}) as found_type from {{batch}} where typeof({column}) <> '{MONEY_TYPE}' limit 1"  # noqa: S608
+    return no_rows(f"{column} is {MONEY_TYPE}", query, column=column)
+
+
+def _is_one_of(column: str, values: Sequence[str]) -> list[Expectation]:
+    import great_expectations.expectations as gxe
+
+    return [
+        gxe.ExpectColumnValuesToNotBeNull(column=column, severity="critical"),
+        gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), severity="critical"),
+    ]
+
+
+def _ratio(key: str) -> Expectation:
+    query = f"select {key}, activity_ratio from {{batch}} where not (activity_ratio between 0 and 1) or isnan(activity_ratio)"  # noqa: S608
+    return no_rows("activity_ratio is between 0 and 1", query, column="activity_ratio")

@@ -1,0 +1,204 @@
+"""What a delivery must be like at the door: the raw relations that the night is about to read.
+
+Belongs here: what must be true of ``raw.<kind>__<table>``. Does not: what the rows mean (dbt staging).
+
+Every table of every source kind gets the checks that its declaration implies (each landed row is read, money can be read). A
+function here named ``<kind>__<table>`` adds what that table needs besides. Money that is wrong blocks the night; telemetry and
+labels that are missing become `unknown` in the figures, so they warn.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from expectations import Severity, TableSuite, literal, no_rows
+from pipelines.settings import REPOSITORY
+from pipelines.source import RawTable, source_kinds
+from pipelines.warehouse import quote_name
+
+if TYPE_CHECKING:
+    from great_expectations.expectations.expectation import Expectation
+
+ROW = ("_file", "_row")  # the columns that name a raw row
+GCP_COST_TYPES = ("regular", "tax", "adjustment", "rounding_error")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What one delivery brought for one raw table; ``is_needed`` where the night must see it."""
+
+    rows: int
+    is_needed: bool
+
+
+@dataclass(frozen=True)
+class Door:
+    """What the suites need to know: the one currency, the days to compute, and by relation and delivery what was landed."""
+
+    currency: str
+    days: tuple[dt.date, ...]
+    delivered: Mapping[str, Mapping[str, Delivered]]
+    expects_telemetry: bool
+
+
+def raw_suites(door: Door) -> list[TableSuite]:
+    """One suite per raw table that has landed rows, and one over all telemetry."""
+    suites = []
+    for kind, source in source_kinds().items():
+        for table in source.tables:
+            name = f"{kind}__{table.name}"
+            landed = door.delivered.get(name, {})
+            if not landed:
+                continue
+            own = globals().get(name)
+            expectations = [_every_landed_row_is_read(landed), *_money_is_readable(table), *(own(door) if own else [])]
+            suites.append(TableSuite(f"raw.{name}", f"select * from raw.{quote_name(name)}", expectations, ROW))  # noqa: S608
+    if door.expects_telemetry and door.days:
+        query = "select sample_at from raw.dcgm__samples_wide union all select sample_at from raw.dcgm__samples_long"
+        suites.append(TableSuite("raw.dcgm", query, [_telemetry_of_every_day(door.days)]))
+    return suites
+
+
+def aws_cur__line_items(door: Door) -> list[Expectation]:
+    """A bill of AWS."""
+    import great_expectations.expectations as gxe
+
+    known = ", ".join(literal(name) for name in aws_line_item_types())
+    dollars = "sum(try_cast(line_item_unblended_cost as decimal(38, 12)))"
+    return [
+        _filled("line_item_unblended_cost"),
+        _filled("line_item_usage_account_id"),
+        _filled("line_item_line_item_type"),
+        gxe.ExpectColumnValuesToNotBeNull(column="bill_billing_period_start_date", severity="critical"),
+        no_rows(
+            "every line item type is known (a new one has no agreed meaning yet)",
+            f"select line_item_line_item_type, count(*) as row_count, cast({dollars} as varchar) as dollars, min(_file) as _file, min(_row) as _row"  # noqa: S608
+            f" from {{batch}} where line_item_line_item_type not in ({known}) group by 1 order by 1",
+            column="line_item_line_item_type",
+        ),
+        _currency("line_item_currency_code", door.currency),
+    ]
+
+
+def gcp_billing__rows(door: Door) -> list[Expectation]:
+    """A bill of Google Cloud."""
+    import great_expectations.expectations as gxe
+
+    return [
+        _filled("cost"),
+        _filled("invoice_month"),
+        gxe.ExpectColumnValuesToBeInSet(column="cost_type", value_set=list(GCP_COST_TYPES), severity="critical"),
+        _currency("currency", door.currency),
+    ]
+
+
+def dcgm__samples_wide(door: Door) -> list[Expectation]:
+    """Telemetry, a column per metric."""
+    return [_filled("hostname", "warning"), _present("sample_at", "warning")]
+
+
+def dcgm__samples_long(door: Door) -> list[Expectation]:
+    """Telemetry, a row per value."""
+    return [_filled("metric", "warning"), _filled("hostname", "warning"), _present("sample_at", "warning")]
+
+
+def nodes__nodes(door: Door) -> list[Expectation]:
+    """The inventory."""
+    overlapping = (
+        "with checked as (select lower(hostname) as node, lower(resource_id) as resource, coalesce(valid_from, timestamp '0001-01-01') as since,"
+        " coalesce(valid_to, timestamp '9999-12-31') as until, _file, _row from {batch})"
+        " select one.node, one.resource, two.resource as other_resource, one._file, one._row from checked as one"
+        " inner join checked as two on one.node = two.node and one.resource < two.resource and one.since < two.until and two.since < one.until"
+        " order by all"
+    )
+    return [
+        _filled("hostname"),
+        _filled("resource_id", "warning"),
+        no_rows("gpu_count is not negative", "select _file, _row, gpu_count from {batch} where gpu_count < 0", column="gpu_count"),
+        no_rows("a hostname means one resource at a time", overlapping, column="hostname", severity="warning"),
+    ]
+
+
+def workloads__intervals(door: Door) -> list[Expectation]:
+    """Intervals as Kubernetes or a file states them."""
+    return [_present("started_at", "warning"), _ends_after_start()]
+
+
+def slurm__jobs(door: Door) -> list[Expectation]:
+    """Slurm's jobs; one that has not started has no start."""
+    return [_ends_after_start()]
+
+
+def mlflow__runs(door: Door) -> list[Expectation]:
+    """MLflow's runs."""
+    return [_present("started_at", "warning"), _ends_after_start()]
+
+
+@cache
+def aws_line_item_types() -> tuple[str, ...]:
+    """The line item types whose meaning is settled: the seed that dbt reads too."""
+    with (REPOSITORY / "dbt_project" / "seeds" / "aws_line_item_types.csv").open(newline="", encoding="utf-8") as handle:
+        return tuple(row["line_item_type"] for row in csv.DictReader(handle))
+
+
+def _every_landed_row_is_read(landed: Mapping[str, Delivered]) -> Expectation:
+    told = ", ".join(f"({literal(key)}, {d.rows}, {str(d.is_needed).lower()})" for key, d in sorted(landed.items()))
+    query = (
+        f"with told as (select * from (values {told}) as t(delivery_id, landed_rows, is_needed)),"  # noqa: S608
+        " found as (select _delivery_id, count(*) as read_rows from {batch} group by all)"
+        " select coalesce(delivery_id, _delivery_id) as delivery_id, landed_rows, coalesce(read_rows, 0) as read_rows"
+        " from told full join found on told.delivery_id = found._delivery_id"
+        " where (read_rows is null and is_needed) or read_rows is distinct from landed_rows and read_rows is not null order by 1"
+    )
+    return no_rows("every landed row of a delivery is read, and no other", query)
+
+
+def _money_is_readable(table: RawTable) -> list[Expectation]:
+    """Text that staging can turn into a decimal: finite, and not larger than it has room for (costs 14 digits, quantities 26).
+
+    The test goes by DOUBLE, which accepts the same numbers and is ten times as fast; the value itself is never read through it.
+    """
+    columns = [column.name for column in table.columns if column.type == "MONEY"]
+    if not columns:
+        return []
+    unreadable = [
+        f"{c} <> '' and not coalesce(abs(try_cast({c} as double)) < 1e{26 if 'usage_amount' in c else 14}, false)" for c in columns
+    ]
+    told = ", ".join(f"case when {test} then concat('{c}=', {c}) end" for c, test in zip(columns, unreadable, strict=True))
+    query = f"select _file, _row, concat_ws('; ', {told}) as unreadable from {{batch}} where ({') or ('.join(unreadable)})"  # noqa: S608
+    return [no_rows("money and quantities are finite decimal numbers", query, column="every MONEY column")]
+
+
+def _telemetry_of_every_day(days: tuple[dt.date, ...]) -> Expectation:
+    asked = ", ".join(f"(date '{day.isoformat()}')" for day in days)
+    query = (
+        f"select usage_date as day_without_samples from (values {asked}) as asked(usage_date)"  # noqa: S608
+        " where usage_date not in (select cast(sample_at as date) from {batch} where sample_at is not null) order by 1"
+    )
+    return no_rows("every day that is asked for has telemetry (without it GPU time is unknown)", query, column="sample_at", severity="warning")
+
+
+def _filled(column: str, severity: Severity = "critical") -> Expectation:
+    query = f"select _file, _row from {{batch}} where {column} is null or {column} = ''"  # noqa: S608
+    return no_rows(f"{column} is filled", query, column=column, severity=severity)
+
+
+def _present(column: str, severity: Severity) -> Expectation:
+    import great_expectations.expectations as gxe
+
+    return gxe.ExpectColumnValuesToNotBeNull(column=column, severity=severity)
+
+
+def _currency(column: str, currency: str) -> Expectation:
+    query = f"select _file, _row, {column} from {{batch}} where {column} is distinct from {literal(currency)}"  # noqa: S608
+    return no_rows(f"the currency is {currency}, as the policy says", query, column=column)
+
+
+def _ends_after_start() -> Expectation:
+    query = "select _file, _row, started_at, ended_at from {batch} where ended_at < started_at"
+    return no_rows("nothing ends before it starts", query, column="ended_at", severity="warning")

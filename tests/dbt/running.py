@@ -1,0 +1,27 @@
+"""Running dbt so that every node's outcome is seen.
+
+Belongs here: the invocation. Does not: building a warehouse (conftest.py), assertions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from pipelines import dbt
+from pipelines.settings import Settings
+
+
+def run_dbt(settings: Settings, arguments: Sequence[str]) -> list[dbt.NodeResult]:
+    """Every node's result, the failed ones included, where ``pipelines.dbt.invoke`` raises at the first."""
+    from dbt.cli.main import dbtRunner
+
+    full = [*arguments, "--project-dir", str(dbt.PROJECT), "--profiles-dir", str(dbt.PROJECT)]
+    full += ["--log-path", str(settings.home / "logs"), "--quiet", "--no-use-colors"]
+    with dbt._environment(dbt.environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
+        outcome = dbtRunner().invoke(full)
+        dbt._close_connections()
+    assert outcome.exception is None, outcome.exception
+    return [dbt._result(result) for result in outcome.result.results]
