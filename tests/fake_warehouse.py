@@ -53,7 +53,7 @@ TABLES = {
 
 def settings_for(home: Path, **publish: int) -> Settings:
     """Settings of a home without any source."""
-    return Settings(SettingsFile.model_validate({"publish": publish}), home, None)
+    return Settings(SettingsFile.model_validate({"publish": publish, "engine": {"threads": 1}}), home, None)
 
 
 def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 0) -> None:

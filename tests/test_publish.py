@@ -18,7 +18,7 @@ import pytest
 from pipelines.errors import ApportionError, GateError
 from pipelines.landing import sha256_file
 from pipelines.publish import current_release, publish, write_parquet
-from pipelines.release import Release, remove
+from pipelines.release import Release, current, remove
 from pipelines.settings import Settings
 from tests import fake_warehouse
 from tests.fake_warehouse import DAYS, HOSTILE, IDENTITY, settings_for
@@ -39,6 +39,29 @@ def settings(tmp_path: Path, template: Settings) -> Settings:
     made.warehouse.parent.mkdir(parents=True)
     shutil.copyfile(template.warehouse, made.warehouse)
     return made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, template: Settings) -> Settings:
+    """A home with one release, for tests that only look."""
+    made = settings_for(tmp_path_factory.mktemp("shared"))
+    made.warehouse.parent.mkdir(parents=True)
+    shutil.copyfile(template.warehouse, made.warehouse)
+    publish_all(made)
+    return made
+
+
+@pytest.fixture
+def released(tmp_path: Path, shared: Settings) -> Settings:
+    """A home of one's own with that release."""
+    shutil.copytree(shared.home, tmp_path / "home", symlinks=True)
+    return settings_for(tmp_path / "home")
+
+
+def first_release(settings: Settings) -> Release:
+    release = current(settings)
+    assert release is not None and release.sequence == 1
+    return release
 
 
 def publish_all(settings: Settings) -> Release:
@@ -72,35 +95,35 @@ def tree(root: Path) -> list[str]:
 # what a release holds
 
 
-def test_a_release_holds_every_published_table_and_nothing_else(settings: Settings) -> None:
-    release = publish_all(settings)
-    path = settings.published / "apportion.duckdb"
+def test_a_release_holds_every_published_table_and_nothing_else(shared: Settings) -> None:
+    release = first_release(shared)
+    path = shared.published / "apportion.duckdb"
     tables = [name for (name,) in ask(path, "select table_name from duckdb_tables() order by 1")]
     assert tables == sorted([*fake_warehouse.TABLES, "meta_publication"])
     assert ask(path, "select count(*) from duckdb_views() where not internal") == [(0,)]
     # 3 days x (10.000000000001 - 1.5)
     assert ask(path, "select sum(effective_cost) from fct_cost_allocation") == [(Decimal("25.500000000003"),)]
     assert ask(path, "select typeof(effective_cost) from fct_cost_allocation limit 1") == [("DECIMAL(38,12)",)]
-    assert tree(settings.published) == ["apportion.duckdb", "current", "parquet", "releases"]
+    assert tree(shared.published) == ["apportion.duckdb", "current", "parquet", "releases"]
     assert tree(release.folder) == ["apportion.duckdb", "parquet", "release.json"]
-    assert os.readlink(settings.published / "current") == f"releases/{release.release_id}"
-    ledger = settings.published / "parquet" / "fct_cost_allocation"
+    assert os.readlink(shared.published / "current") == f"releases/{release.release_id}"
+    ledger = shared.published / "parquet" / "fct_cost_allocation"
     assert tree(ledger) == ["2026-10-01.parquet", "2026-10-02.parquet", "2026-10-03.parquet"]
-    assert tree(settings.published / "parquet" / "dim_date") == ["dim_date.parquet"]
+    assert tree(shared.published / "parquet" / "dim_date") == ["dim_date.parquet"]
     twin = duckdb.connect().execute("select sum(effective_cost), typeof(any_value(effective_cost)) from read_parquet(?)", [f"{ledger}/*.parquet"])
     assert twin.fetchall() == [(Decimal("25.500000000003"), "DECIMAL(38,12)")]
 
 
-def test_files_are_0444_and_folders_0555(settings: Settings) -> None:
-    release = publish_all(settings)
+def test_files_are_0444_and_folders_0555(shared: Settings) -> None:
+    release = first_release(shared)
     modes = {path.is_dir(): set() for path in release.folder.rglob("*")} | {True: {release.folder.stat().st_mode & 0o777}}
     for path in release.folder.rglob("*"):
         modes[path.is_dir()].add(path.stat().st_mode & 0o777)
     assert modes == {True: {0o555}, False: {0o444}}
 
 
-def test_meta_publication_says_what_the_release_was_made_from(settings: Settings) -> None:
-    release = publish_all(settings)
+def test_meta_publication_says_what_the_release_was_made_from(shared: Settings) -> None:
+    release = first_release(shared)
     query = (
         "select source, kind, finality, as_of, data_through, delivery_count, deliveries, delivered_rows, rejected_rows, billed_cost_usd,"
         " effective_cost_usd, attributed_cost_usd, quarantined_cost_usd, residual_usd, first_published_day, last_published_day,"
@@ -112,14 +135,13 @@ def test_meta_publication_says_what_the_release_was_made_from(settings: Settings
     # one of the two bills is provisional: so is the source
     aws = ("aws", "aws_cur", "provisional", "2026-10-04", DAYS[2], 2, both, 10, 1, Decimal(27), cost, cost, Decimal(0), Decimal(0), *tail)
     gpus = ("gpus", "dcgm", None, None, DAYS[2], 1, '[{"period":"2026-10-03","delivery_id":"d3"}]', 120, 0, *[None] * 5, *tail)
-    assert ask(settings.published / "apportion.duckdb", query) == [aws, gpus]
-    twin = settings.published / "parquet" / "meta_publication" / "meta_publication.parquet"
+    assert ask(shared.published / "apportion.duckdb", query) == [aws, gpus]
+    twin = shared.published / "parquet" / "meta_publication" / "meta_publication.parquet"
     assert duckdb.connect().execute(f"select count(*), min(release_id) from '{twin}'").fetchall() == [(2, release.release_id)]  # noqa: S608
 
 
-def test_descriptions_are_taken_over_as_comments(settings: Settings) -> None:
-    publish_all(settings)
-    path = settings.published / "apportion.duckdb"
+def test_descriptions_are_taken_over_as_comments(shared: Settings) -> None:
+    path = shared.published / "apportion.duckdb"
     comments = dict(ask(path, "select table_name, comment from duckdb_tables()"))
     assert comments["fct_run_cost"] == "what fct_run_cost says; it's \"here\""
     assert None not in comments.values()
@@ -128,11 +150,10 @@ def test_descriptions_are_taken_over_as_comments(settings: Settings) -> None:
     assert ask(path, "select count(*) from duckdb_columns() where table_name = 'meta_publication' and comment is null") == [(0,)]
 
 
-def test_text_stays_as_it_is(settings: Settings) -> None:
-    publish_all(settings)
+def test_text_stays_as_it_is(shared: Settings) -> None:
     expected = sorted(f"training_run/{text}" for text in HOSTILE)
-    found = [key for (key,) in ask(settings.published / "apportion.duckdb", "select workload_key from dim_workload order by 1")]
-    twin = settings.published / "parquet" / "dim_workload" / "dim_workload.parquet"
+    found = [key for (key,) in ask(shared.published / "apportion.duckdb", "select workload_key from dim_workload order by 1")]
+    twin = shared.published / "parquet" / "dim_workload" / "dim_workload.parquet"
     written = duckdb.connect().execute("select workload_key from read_parquet(?)", [str(twin)]).fetchall()
     assert sorted(found) == expected
     assert sorted(key for (key,) in written) == expected
@@ -156,8 +177,8 @@ def test_parquet_bytes_depend_on_the_rows_only(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
-def test_the_same_content_gives_the_same_release_in_another_home(settings: Settings, tmp_path: Path) -> None:
-    first = publish_all(settings)
+def test_the_same_content_gives_the_same_release_in_another_home(released: Settings, tmp_path: Path) -> None:
+    first = first_release(released)
     other = settings_for(tmp_path / "other")
     fake_warehouse.build(other, days=list(reversed(DAYS)))
     second = publish(other, set(DAYS), identity=IDENTITY)
@@ -166,33 +187,33 @@ def test_the_same_content_gives_the_same_release_in_another_home(settings: Setti
     assert len(first.release_id) == 16
 
 
-def test_publishing_again_changes_nothing(settings: Settings) -> None:
-    first = publish_all(settings)
-    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in settings.published.rglob("*")}
-    again = publish(settings, {DAYS[0]}, identity=IDENTITY)
-    assert (first.is_new, again.is_new) == (True, False)
+def test_publishing_again_changes_nothing(released: Settings) -> None:
+    first = first_release(released)
+    before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in released.published.rglob("*")}
+    again = publish(released, {DAYS[0]}, identity=IDENTITY)
+    assert again.is_new is False
     assert again.release_id == first.release_id
-    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in settings.published.rglob("*")} == before
+    assert {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in released.published.rglob("*")} == before
 
 
-def test_figures_code_policy_and_deliveries_each_make_another_release(settings: Settings) -> None:
-    found = {publish_all(settings).release_id}
-    found.add(publish(settings, set(), identity={**IDENTITY, "code": "other"}).release_id)
-    found.add(publish(settings, set(), identity={**IDENTITY, "policy": "other"}).release_id)
-    execute(settings, "update ops.deliveries set finality = 'final'")
-    found.add(publish(settings, set(), identity=IDENTITY).release_id)
-    change_day(settings, DAYS[0], 1)
-    found.add(publish(settings, {DAYS[0]}, identity=IDENTITY).release_id)
+def test_figures_code_policy_and_deliveries_each_make_another_release(released: Settings) -> None:
+    found = {first_release(released).release_id}
+    found.add(publish(released, set(), identity={**IDENTITY, "code": "other"}).release_id)
+    found.add(publish(released, set(), identity={**IDENTITY, "policy": "other"}).release_id)
+    execute(released, "update ops.deliveries set finality = 'final'")
+    found.add(publish(released, set(), identity=IDENTITY).release_id)
+    change_day(released, DAYS[0], 1)
+    found.add(publish(released, {DAYS[0]}, identity=IDENTITY).release_id)
     assert len(found) == 5
 
 
 # what a night writes
 
 
-def test_a_night_writes_its_dirty_days_and_links_the_others(settings: Settings) -> None:
-    first = publish_all(settings)
-    change_day(settings, DAYS[1], 7)
-    second = publish(settings, {DAYS[1]}, identity=IDENTITY)
+def test_a_night_writes_its_dirty_days_and_links_the_others(released: Settings) -> None:
+    first = first_release(released)
+    change_day(released, DAYS[1], 7)
+    second = publish(released, {DAYS[1]}, identity=IDENTITY)
 
     def node(release: Release, name: str) -> int:
         return (release.folder / "parquet" / name).stat().st_ino
@@ -209,23 +230,22 @@ def test_a_night_writes_its_dirty_days_and_links_the_others(settings: Settings) 
     generations = ["generation 0", "generation 7", "generation 0"]
     for table, rows in (("fct_cost_allocation", 3), ("fct_charge_bucket", 2)):
         expected = [(day, name, name, rows) for day, name in zip(DAYS, generations, strict=True)]
-        assert ask(settings.published / "apportion.duckdb", query.format(table)) == expected
+        assert ask(released.published / "apportion.duckdb", query.format(table)) == expected
     # the release before is untouched
     assert ask(first.folder / "apportion.duckdb", "select distinct service from fct_cost_allocation") == [("generation 0",)]
 
 
-def test_a_clean_day_comes_from_the_last_release_not_from_the_warehouse(settings: Settings) -> None:
-    publish_all(settings)
-    change_day(settings, DAYS[0], 5)  # not said to be dirty
-    change_day(settings, DAYS[1], 6)
-    publish(settings, {DAYS[1]}, identity=IDENTITY)
+def test_a_clean_day_comes_from_the_last_release_not_from_the_warehouse(released: Settings) -> None:
+    change_day(released, DAYS[0], 5)  # not said to be dirty
+    change_day(released, DAYS[1], 6)
+    publish(released, {DAYS[1]}, identity=IDENTITY)
     query = "select min(service), max(service) from fct_cost_allocation group by usage_date order by usage_date"
-    assert ask(settings.published / "apportion.duckdb", query) == [(name, name) for name in ("generation 0", "generation 6", "generation 0")]
+    assert ask(released.published / "apportion.duckdb", query) == [(name, name) for name in ("generation 0", "generation 6", "generation 0")]
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
-def test_a_damaged_file_of_the_last_release_is_written_again(settings: Settings, damage: str) -> None:
-    first = publish_all(settings)
+def test_a_damaged_file_of_the_last_release_is_written_again(released: Settings, damage: str) -> None:
+    first = first_release(released)
     victim = first.folder / "parquet" / "fct_cost_allocation" / "2026-10-01.parquet"
     good = sha256_file(victim)
     victim.parent.chmod(0o755)
@@ -236,28 +256,26 @@ def test_a_damaged_file_of_the_last_release_is_written_again(settings: Settings,
         content = bytearray(victim.read_bytes())
         content[100] ^= 1  # the same size
         victim.write_bytes(content)
-    again = publish(settings, set(), identity=IDENTITY)
+    again = publish(released, set(), identity=IDENTITY)
     assert again.release_id == first.release_id
-    assert sha256_file(settings.published / "parquet" / "fct_cost_allocation" / "2026-10-01.parquet") == good
+    assert sha256_file(released.published / "parquet" / "fct_cost_allocation" / "2026-10-01.parquet") == good
     assert again.is_intact()
 
 
-def test_a_day_that_is_no_longer_published_goes_and_a_new_one_comes(settings: Settings) -> None:
-    publish_all(settings)
+def test_a_day_that_is_no_longer_published_goes_and_a_new_one_comes(released: Settings) -> None:
     new = dt.date(2026, 10, 9)
-    fake_warehouse.build(settings, days=[DAYS[1], DAYS[2], new])
-    release = publish(settings, {new}, identity=IDENTITY)
-    found = ask(settings.published / "apportion.duckdb", "select distinct usage_date from fct_cost_allocation order by 1")
+    fake_warehouse.build(released, days=[DAYS[1], DAYS[2], new])
+    release = publish(released, {new}, identity=IDENTITY)
+    found = ask(released.published / "apportion.duckdb", "select distinct usage_date from fct_cost_allocation order by 1")
     assert [day for (day,) in found] == [DAYS[1], DAYS[2], new]
-    assert tree(settings.published / "parquet" / "fct_charge_bucket") == ["2026-10-02.parquet", "2026-10-03.parquet", "2026-10-09.parquet"]
+    assert tree(released.published / "parquet" / "fct_charge_bucket") == ["2026-10-02.parquet", "2026-10-03.parquet", "2026-10-09.parquet"]
     assert release.days == (DAYS[1], DAYS[2], new)
 
 
-def test_a_changed_schema_writes_every_day_of_the_table(settings: Settings) -> None:
-    publish_all(settings)
-    execute(settings, "alter table published.fct_tag_coverage add column is_new boolean default true")
-    publish(settings, {DAYS[2]}, identity=IDENTITY)
-    assert ask(settings.published / "apportion.duckdb", "select count(*) from fct_tag_coverage where is_new") == [(3,)]
+def test_a_changed_schema_writes_every_day_of_the_table(released: Settings) -> None:
+    execute(released, "alter table published.fct_tag_coverage add column is_new boolean default true")
+    publish(released, {DAYS[2]}, identity=IDENTITY)
+    assert ask(released.published / "apportion.duckdb", "select count(*) from fct_tag_coverage where is_new") == [(3,)]
 
 
 def test_a_new_table_appears_by_itself_and_what_dbt_left_behind_does_not(settings: Settings) -> None:
@@ -285,19 +303,19 @@ def test_nothing_to_publish_is_said(settings: Settings) -> None:
     assert current_release(settings) is None
 
 
-def test_retention_keeps_the_newest_and_the_current(settings: Settings) -> None:
-    settings = settings_for(settings.home, keep_releases=2)
-    ids = []
-    for generation in range(4):
+def test_retention_keeps_the_newest_and_the_current(released: Settings) -> None:
+    settings = settings_for(released.home, keep_releases=2)
+    ids = [first_release(settings).release_id]
+    for generation in (1, 2):
         change_day(settings, DAYS[0], generation)
-        ids.append(publish_all(settings).release_id)
-    assert tree(settings.published / "releases") == sorted(ids[2:])
-    change_day(settings, DAYS[0], 2)  # the content of the release before: the same id comes back, and is the newest
-    assert publish_all(settings).release_id == ids[2]
-    assert os.readlink(settings.published / "current") == f"releases/{ids[2]}"
-    assert tree(settings.published / "releases") == sorted(ids[2:])
+        ids.append(publish(settings, {DAYS[0]}, identity=IDENTITY).release_id)
+    assert tree(settings.published / "releases") == sorted(ids[1:])
+    change_day(settings, DAYS[0], 1)  # the content of the release before: the same id comes back, and is the newest
+    assert publish(settings, {DAYS[0]}, identity=IDENTITY).release_id == ids[1]
+    assert os.readlink(settings.published / "current") == f"releases/{ids[1]}"
+    assert tree(settings.published / "releases") == sorted(ids[1:])
     told = current_release(settings)
-    assert told is not None and (told["release_id"], told["sequence"]) == (ids[2], 5)
+    assert told is not None and (told["release_id"], told["sequence"]) == (ids[1], 4)
 
 
 # the audit
@@ -320,16 +338,16 @@ AUDIT_DEFECTS = {
 
 
 @pytest.mark.parametrize("defect", AUDIT_DEFECTS)
-def test_a_failed_audit_publishes_nothing(settings: Settings, defect: str) -> None:
-    first = publish_all(settings)
+def test_a_failed_audit_publishes_nothing(released: Settings, defect: str) -> None:
+    first = first_release(released)
     statement, message = AUDIT_DEFECTS[defect]
-    execute(settings, statement)
+    execute(released, statement)
     with pytest.raises(GateError, match=message) as refusal:
-        publish_all(settings)
+        publish_all(released)
     assert refusal.value.exit_code == 3
-    assert os.readlink(settings.published / "current") == f"releases/{first.release_id}"
-    assert tree(settings.published / "releases") == [first.release_id]
-    assert tree(settings.published) == ["apportion.duckdb", "current", "parquet", "releases"]
+    assert os.readlink(released.published / "current") == f"releases/{first.release_id}"
+    assert tree(released.published / "releases") == [first.release_id]
+    assert tree(released.published) == ["apportion.duckdb", "current", "parquet", "releases"]
 
 
 def test_a_day_that_awaits_its_bill_is_published(settings: Settings) -> None:
@@ -344,15 +362,15 @@ def test_a_day_that_awaits_its_bill_is_published(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("where", ["database", "parquet"])
-def test_the_audit_sees_a_file_that_differs_from_the_warehouse(settings: Settings, where: str) -> None:
+def test_the_audit_sees_a_file_that_differs_from_the_warehouse(released: Settings, where: str) -> None:
     """The comparison itself, on a finished release that is changed afterwards by one text and one unit of the last place."""
     from pipelines.published_tables import published_tables
     from pipelines.release_audit import audit
 
-    release = publish_all(settings)
-    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+    release = first_release(released)
+    with duckdb.connect(str(released.warehouse), read_only=True) as connection:
         tables = published_tables(connection)
-    audit(settings, release.folder, tables, release.files, set(DAYS), release.release_id)
+    audit(released, release.folder, tables, release.files, set(DAYS), release.release_id)
     update = "update {} set service = 'x' where usage_date = '2026-10-03' and cost_class = 'credit'"
     if where == "database":
         (release.folder / "apportion.duckdb").chmod(0o644)
@@ -368,71 +386,75 @@ def test_the_audit_sees_a_file_that_differs_from_the_warehouse(settings: Setting
             write_parquet(connection, "select * from t", path)
         twin = "Parquet files"
     with pytest.raises(GateError, match=f"fct_cost_allocation of 2026-10-03 was not published as computed: digest of all columns.* in the {twin}"):
-        audit(settings, release.folder, tables, release.files, set(DAYS), release.release_id)
+        audit(released, release.folder, tables, release.files, set(DAYS), release.release_id)
     with pytest.raises(GateError, match="meta_publication names release"):
-        audit(settings, release.folder, [], release.files, set(), "another")
+        audit(released, release.folder, [], release.files, set(), "another")
 
 
 # a publication that dies
 
 PUBLISHER = """
-import datetime as dt, os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
 from pipelines.publish import publish
 from tests.fake_warehouse import DAYS, IDENTITY, settings_for
 
-steps = {"os.link", "os.rename", "os.symlink", "os.chmod", "os.mkdir", "os.remove", "os.rmdir"}
-last, seen, armed = int(sys.argv[2]), 0, False
+changes = {"os.link", "os.rename", "os.symlink", "os.chmod", "os.mkdir", "os.remove", "os.rmdir"}
+last, armed, seen = int(sys.argv[2]), False, []
 
 def watch(event, arguments):
-    global seen
-    if armed and event in steps:
-        seen += 1
-        if seen == last:
+    if armed and event in changes:
+        seen.append([event, *map(str, arguments[:2])])
+        if len(seen) == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(watch)
 settings = settings_for(Path(sys.argv[1]), keep_releases=1)
 armed = True
 release = publish(settings, {DAYS[1]}, identity=IDENTITY)
-print(seen, release.release_id)
+print(json.dumps([release.release_id, seen]))
 """
 
 
 def publish_and_die(home: Path, step: int) -> subprocess.CompletedProcess[str]:
-    """Publish in a process that is killed (SIGKILL) before its ``step``-th change of a folder; 0: never."""
+    """Publish in a process that is killed (SIGKILL) before its ``step``-th change of the file system; 0: never."""
     command = [sys.executable, "-c", PUBLISHER, str(home), str(step)]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
 
 
-def test_a_publication_killed_anywhere_leaves_a_whole_release(settings: Settings) -> None:
-    old = publish_all(settings)
-    change_day(settings, DAYS[1], 1)
-    expected = ask_generations(settings)
-    assert expected == "generation 0"
-    whole = Path(settings.home).parent / "rehearsal"
-    subprocess.run(["cp", "-a", str(settings.home), str(whole)], check=True)
-    steps, new_id = publish_and_die(whole, 0).stdout.split()
-    swap = int(steps)
-    outcomes = []
-    # spread over building, the move into place, the swap itself and the removal of the old release
-    for step in sorted({1, swap // 5, swap // 3, *range(swap // 2, swap, max(1, swap // 8))}):
-        home = Path(settings.home).parent / f"killed-{step}"
-        subprocess.run(["cp", "-a", str(settings.home), str(home)], check=True)
-        died = publish_and_die(home, step)
-        assert died.returncode == -signal.SIGKILL, died.stderr
-        killed = settings_for(home, keep_releases=1)
-        link = os.readlink(killed.published / "current")
-        assert link in (f"releases/{old.release_id}", f"releases/{new_id}")
-        outcomes.append(link == f"releases/{new_id}")
-        assert ask_generations(killed) == ("generation 1" if outcomes[-1] else "generation 0")
-        if step % 3 == 0:  # the next night
+def test_a_publication_killed_anywhere_leaves_a_whole_release(released: Settings, tmp_path: Path) -> None:
+    old = first_release(released)
+    change_day(released, DAYS[1], 1)
+    rehearsal = tmp_path / "rehearsal"
+    shutil.copytree(released.home, rehearsal, symlinks=True)
+    new_id, changes = json.loads(publish_and_die(rehearsal, 0).stdout)
+
+    def step(event: str, ending: str) -> int:
+        return next(n for n, change in enumerate(changes, start=1) if change[0] == event and change[-1].endswith(ending))
+
+    mid_database = next(n for n, c in enumerate(changes, start=1) if c[0] == "os.mkdir" and c[1].endswith("/meta_publication"))
+    swap = step("os.rename", "/current")
+    points = {
+        "while files are written": (step("os.link", "/2026-10-03.parquet"), False),
+        "while the database is filled": (mid_database, False),
+        "before the folder is in place": (step("os.rename", f"/releases/{new_id}"), False),
+        "before the swap": (swap, False),
+        "after the swap": (swap + 1, True),
+        "while the old release is removed": (len(changes) - 3, True),
+    }
+    for point, (number, is_published) in points.items():
+        killed = settings_for(tmp_path / f"killed-{number}", keep_releases=1)
+        shutil.copytree(released.home, killed.home, symlinks=True)
+        assert publish_and_die(killed.home, number).returncode == -signal.SIGKILL, point
+        serving = new_id if is_published else old.release_id
+        assert os.readlink(killed.published / "current") == f"releases/{serving}", point
+        assert ask_generations(killed) == f"generation {int(is_published)}", point
+        if point in ("while the database is filled", "before the swap"):  # the next night
             after = publish(killed, {DAYS[1]}, identity=IDENTITY)
-            assert after.release_id == new_id and after.is_intact()
-            assert tree(killed.published) == ["apportion.duckdb", "current", "parquet", "releases"]
-        remove(home)
-    assert outcomes == sorted(outcomes)
-    assert (outcomes[0], outcomes[-1]) == (False, True)  # both sides of the swap were met
+            assert after.release_id == new_id and after.is_intact(), point
+            assert ask_generations(killed) == "generation 1", point
+            assert tree(killed.published) == ["apportion.duckdb", "current", "parquet", "releases"], point
+            assert tree(killed.published / "releases") == [new_id], point
 
 
 def ask_generations(settings: Settings) -> str:
@@ -446,9 +468,9 @@ def ask_generations(settings: Settings) -> str:
     return str(found.pop()[0])
 
 
-def test_the_marker_is_complete_and_has_the_only_wall_clock(settings: Settings) -> None:
-    release = publish_all(settings)
-    told = current_release(settings)
+def test_the_marker_is_complete_and_has_the_only_wall_clock(shared: Settings) -> None:
+    release = first_release(shared)
+    told = current_release(shared)
     assert told == json.loads((release.folder / "release.json").read_text())
     assert told is not None
     assert (told["release_id"], told["sequence"], told["identity"]) == (release.release_id, 1, IDENTITY)
@@ -459,10 +481,10 @@ def test_the_marker_is_complete_and_has_the_only_wall_clock(settings: Settings) 
     }
 
 
-def test_a_current_release_that_cannot_be_read_is_an_error(settings: Settings) -> None:
-    release = publish_all(settings)
+def test_a_current_release_that_cannot_be_read_is_an_error(released: Settings) -> None:
+    release = first_release(released)
     remove(release.folder)
     with pytest.raises(ApportionError, match="cannot be read"):
-        current_release(settings)
-    assert publish_all(settings).release_id == release.release_id
-    assert current_release(settings) is not None
+        current_release(released)
+    assert publish_all(released).release_id == release.release_id
+    assert current_release(released) is not None

@@ -1,6 +1,6 @@
 {#- The engine-specific macros: everything that one engine writes differently from another. Nothing else in this project may
-    depend on the engine. default__ is standard SQL as BigQuery and Spark read it after transpilation; duckdb__ is the embedded
-    engine. tests/test_portability.py lists and checks them. -#}
+    depend on the engine. default__ is BigQuery's SQL, which Spark reads after transpilation; duckdb__ is the embedded
+    engine. tests/dbt/test_portability.py lists and checks them. -#}
 
 {% macro generate_schema_name(custom_schema_name, node) -%}
   {{ custom_schema_name or target.schema }}
@@ -51,6 +51,28 @@
 (select {{ column }} as element_source, entry.value ->> '$' as element
    from {{ relation }}, lateral json_each({{ column }}) as entry)
 {%- endmacro %}
+
+{#- A tag's value as written, without outer blanks, in one Unicode form. -#}
+{% macro normalised_tag_value(value) %}{{ return(adapter.dispatch('normalised_tag_value', 'apportion')(value)) }}{% endmacro %}
+{% macro default__normalised_tag_value(value) %}trim(normalize({{ value }}, nfc)){% endmacro %}
+{% macro duckdb__normalised_tag_value(value) %}trim(nfc_normalize({{ value }})){% endmacro %}
+
+{#- A text as a JSON string, quoted and escaped. -#}
+{% macro json_string(text) %}{{ return(adapter.dispatch('json_string', 'apportion')(text)) }}{% endmacro %}
+{% macro default__json_string(text) %}concat('"', replace(replace({{ text }}, chr(92), concat(chr(92), chr(92))), '"', concat(chr(92), '"')), '"'){% endmacro %}
+{% macro duckdb__json_string(text) %}to_json({{ text }}){% endmacro %}
+
+{#- Every match of a regular expression replaced. -#}
+{% macro replace_every(text, pattern, replacement) %}{{ return(adapter.dispatch('replace_every', 'apportion')(text, pattern, replacement)) }}{% endmacro %}
+{% macro default__replace_every(text, pattern, replacement) %}regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}'){% endmacro %}
+{% macro duckdb__replace_every(text, pattern, replacement) %}regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g'){% endmacro %}
+
+{#- The smallest value that at least `fraction` of the non-NULL values do not exceed; an aggregate. -#}
+{% macro discrete_percentile(value, fraction) %}{{ return(adapter.dispatch('discrete_percentile', 'apportion')(value, fraction)) }}{% endmacro %}
+{% macro default__discrete_percentile(value, fraction) -%}
+array_agg({{ value }} ignore nulls order by {{ value }})[safe_offset(cast(greatest(ceil({{ fraction }} * count({{ value }})), 1) as int64) - 1)]
+{%- endmacro %}
+{% macro duckdb__discrete_percentile(value, fraction) %}quantile_disc({{ value }}, {{ fraction }}){% endmacro %}
 
 {#- A stable hexadecimal digest of a list of expressions; NULL and '' differ. -#}
 {% macro digest(expressions) -%}

@@ -22,6 +22,7 @@ from pipelines.source import Window
 
 PARSE_FILES = ("partial_parse.msgpack", "manifest.json", "semantic_manifest.json", "graph.gpickle")
 COMPUTE_STAGES: tuple[Callable[..., None], ...] = (nightly.ingest, nightly.plan, nightly.transform)
+RELEASE_STAGES: tuple[Callable[..., None], ...] = (*COMPUTE_STAGES, nightly.publish)
 
 
 def _silent(_: str) -> None:
@@ -65,7 +66,7 @@ class Bench:
     def night(
         self, folder: Path, name: str, first: dt.date, last: dt.date | None = None, *, stages: Iterable[Callable[..., None]] = COMPUTE_STAGES
     ) -> nightly.Night:
-        """One night over ``folder`` (it holds apportion.yml) in the home ``name``; its days count as released afterwards."""
+        """One night over ``folder`` (it holds apportion.yml) in the home ``name``."""
         home = self.home(name)
         return run_night(folder, home, first, last or first, stages=stages)
 
@@ -89,27 +90,14 @@ class Bench:
             return found
 
 
-def run_night(
-    folder: Path, home: Path, first: dt.date, last: dt.date, *, stages: Iterable[Callable[..., None]] = COMPUTE_STAGES, release: bool = True
-) -> nightly.Night:
-    """Ingest, plan and transform ``first``..``last``; then (``release``) remember what the days were built from, as publication does."""
+def run_night(folder: Path, home: Path, first: dt.date, last: dt.date, *, stages: Iterable[Callable[..., None]] = COMPUTE_STAGES) -> nightly.Night:
+    """Run ``stages`` over ``first``..``last`` as the one writer of ``home``."""
     settings = load_settings(folder / "apportion.yml", home)
     night = nightly.Night(settings, Window(first, last))
     with nightly.writer(settings):
         for stage in stages:
             stage(night, _silent)
-        if release:
-            remember(night)
     return night
-
-
-def remember(night: nightly.Night) -> None:
-    """What ``publish`` does to the warehouse once the release stands."""
-    from pipelines import planning, warehouse
-    from pipelines.policy import load_policy
-
-    with warehouse.connect(night.settings) as connection:
-        planning.commit(connection, night.planned, night.deliveries, load_policy(night.settings.policy_path).digest)
 
 
 def content_hash(tables: dict[str, list[tuple[Any, ...]]]) -> dict[str, str]:

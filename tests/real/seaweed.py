@@ -48,8 +48,9 @@ def seaweed_server(bucket: str) -> Iterator[str]:
             process.kill()  # it takes half a minute to end in peace
             process.wait()
             for port in (master, volume, filer, s3):
-                for left in Path("/tmp").glob(f"seaweedfs-*-{port + _GRPC_OFFSET}.sock"):
-                    left.unlink()
+                for number in (port, port + _GRPC_OFFSET):
+                    for left in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):
+                        left.unlink()
 
 
 def _free_ports(count: int) -> list[int]:

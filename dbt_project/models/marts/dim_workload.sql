@@ -69,8 +69,8 @@ workloads as (
     union all
     select
         workload_key,
-        split_part(workload_key, '/', 1) as workload_type,
-        substr(workload_key, length(split_part(workload_key, '/', 1)) + 2) as workload_id,
+        {{ dbt.split_part('workload_key', "'/'", 1) }} as workload_type,
+        substr(workload_key, length({{ dbt.split_part('workload_key', "'/'", 1) }}) + 2) as workload_id,
         team,
         model,
         environment,

@@ -131,7 +131,7 @@ ledger as (
         buckets.commitment_id,
         buckets.currency,
         allocated.workload_key,
-        split_part(allocated.workload_key, '/', 1) as workload_type,
+        {{ dbt.split_part('allocated.workload_key', "'/'", 1) }} as workload_type,
         allocated.attempt_key,
         coalesce(workload_tags.team, case when allocated.workload_key is null then nodes.team end, buckets.team) as team,
         coalesce(workload_tags.model, buckets.model) as model,

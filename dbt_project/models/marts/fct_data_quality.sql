@@ -11,19 +11,21 @@ days as (
 
 discarded as (
 
-    select usage_date, coalesce(hostname, '(no host name)') as subject, 'discarded_activity_values' as measure, cast(sum(discarded_values) as bigint) as measured_value
-    from {{ ref('int_gpu_blocks') }}
-    where usage_date in (select usage_date from days)
-    group by usage_date, coalesce(hostname, '(no host name)')
+    select blocks.usage_date, blocks.hostname as subject, 'discarded_activity_values' as measure, cast(sum(discarded_values) as bigint) as measured_value
+    from {{ ref('int_gpu_blocks') }} as blocks
+    -- not the lead-in: the day before has counted it
+    inner join days on blocks.usage_date = days.usage_date and blocks.block_from >= days.day_from
+    group by blocks.usage_date, blocks.hostname
 
 ),
 
 sampled as (
 
-    select usage_date, source as subject, 'telemetry_samples' as measure, cast(sum(sample_count) as bigint) as measured_value
-    from {{ ref('int_gpu_blocks') }}
-    where usage_date in (select usage_date from days)
-    group by usage_date, source
+    select blocks.usage_date, blocks.source as subject, 'telemetry_samples' as measure, cast(sum(sample_count) as bigint) as measured_value
+    from {{ ref('int_gpu_blocks') }} as blocks
+    -- not the lead-in: the day before has counted it
+    inner join days on blocks.usage_date = days.usage_date and blocks.block_from >= days.day_from
+    group by blocks.usage_date, blocks.source
 
 ),
 

@@ -147,7 +147,7 @@ final as (
     select
         keys.usage_date,
         {{ timestamp_of('keys.hour_from') }} as usage_hour,
-        coalesce(nodes.hostname, split_part(keys.node_key, '|', 1)) as node,
+        coalesce(nodes.hostname, {{ dbt.split_part('keys.node_key', "'|'", 1) }}) as node,
         nodes.pool,
         nodes.cluster,
         nodes.gpu_model,

@@ -48,7 +48,7 @@ summed as (
 final as (
 
     select
-        split_part(summed.workload_key, '/', 1) as workload_type,
+        {{ dbt.split_part('summed.workload_key', "'/'", 1) }} as workload_type,
         summed.workload_key,
         summed.attempt_key,
         attempts.attempt_id,

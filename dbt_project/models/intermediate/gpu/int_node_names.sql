@@ -25,7 +25,7 @@ names as (
     from nodes
     inner join alias_names on nodes.aliases = alias_names.aliases
     union all
-    select usage_date, node_key, split_part(hostname, '.', 1), 4, valid_from_second, valid_to_second from nodes
+    select usage_date, node_key, {{ dbt.split_part('hostname', "'.'", 1) }}, 4, valid_from_second, valid_to_second from nodes
 
 ),
 

@@ -38,7 +38,7 @@ renamed as (
         source,
         sample_at as sampled_at,
         slot_seconds,
-        hostname,
+        coalesce(nullif(hostname, ''), '(no host name)') as hostname,
         nullif(gpu_uuid, '') as gpu_uuid,
         nullif(gpu_index, '') as gpu_index,
         nullif(pci_bus_id, '') as pci_bus_id,

@@ -39,9 +39,9 @@ counted as (
         cast(sum(prompt_tokens) as bigint) as prompt_tokens,
         cast(sum(cached_tokens) as bigint) as cached_tokens,
         cast(sum(output_tokens) as bigint) as output_tokens,
-        quantile_disc(latency_seconds, 0.50) as latency_p50_seconds,
-        quantile_disc(latency_seconds, 0.95) as latency_p95_seconds,
-        quantile_disc(latency_seconds, 0.99) as latency_p99_seconds,
+        {{ discrete_percentile('latency_seconds', '0.50') }} as latency_p50_seconds,
+        {{ discrete_percentile('latency_seconds', '0.95') }} as latency_p95_seconds,
+        {{ discrete_percentile('latency_seconds', '0.99') }} as latency_p99_seconds,
         cast(null as {{ dbt.type_string() }}) as unmeasured_reason
     from renamed
     where telling = 1

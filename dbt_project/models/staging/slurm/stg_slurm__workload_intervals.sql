@@ -41,8 +41,8 @@ renamed as (
         cast(null as {{ dbt.type_string() }}) as pod,
         cast(null as {{ dbt.type_string() }}) as pod_uid,
         job_id_raw as hpc_job,
-        concat('{"account":', to_json(coalesce(account, '')), ',"user":', to_json(coalesce(user_name, '')),
-               ',"wckey":', to_json(coalesce(wckey, '')), ',"partition":', to_json(coalesce(partition, '')), '}') as labels
+        concat('{"account":', {{ json_string("coalesce(account, '')") }}, ',"user":', {{ json_string("coalesce(user_name, '')") }},
+               ',"wckey":', {{ json_string("coalesce(wckey, '')") }}, ',"partition":', {{ json_string("coalesce(partition, '')") }}, '}') as labels
     from source
     left join node_elements on source.node_list = node_elements.node_list
 
