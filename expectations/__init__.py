@@ -6,12 +6,15 @@ does (pipelines/checks.py). Great Expectations is imported inside functions only
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before any suite imports Great Expectations
 
 Severity = Literal["critical", "warning"]
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 @cache
 def _datasource_class() -> type[Any]:
     """The data source class of a read-only DuckDB file; made on first use, since the import takes seconds."""
-    import os
-
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import sqlalchemy
     from great_expectations.datasource.fluent import SQLDatasource
     from great_expectations.execution_engine import SqlAlchemyExecutionEngine
@@ -73,11 +70,9 @@ def open_validator(settings: Settings) -> Iterator[Validator]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     limits = {"memory_limit": settings.engine.memory_limit, "threads": settings.engine.threads}
-    datasource = datasource_class(
-        name="warehouse",
-        connection_string=f"duckdb:///{settings.warehouse}",
-        kwargs={"connect_args": {"read_only": True, "config": limits}},
-    )
+    # the path goes beside the connection string: inside it, signs like % and $ would have a meaning
+    arguments = {"database": str(settings.warehouse), "read_only": True, "config": limits}
+    datasource = datasource_class(name="warehouse", connection_string="duckdb:///", kwargs={"connect_args": arguments})
     datasource._data_context = context
     engine = datasource.get_execution_engine()
     try:

@@ -19,7 +19,7 @@ from tests import fake_warehouse
 from tests.fake_warehouse import DAYS, IDENTITY, settings_for
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-RELEASES = 6
+RELEASES = 5
 UNTRUSTED = {"enable_external_access": "false", "lock_configuration": "true"}
 
 # opens the file anew for every read, as a BI tool's pool does, and reads two facts and one whole table in three queries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import subprocess
 import sys
@@ -453,3 +454,11 @@ def test_the_gates_are_imported_without_the_validator() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_validator_calls_nobody(settings: Settings) -> None:
+    called: list[str] = []
+    sys.addaudithook(lambda event, arguments: called.append(event) if event in ("socket.connect", "socket.getaddrinfo") else None)
+    assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+    assert failures(exit_of(settings, "fct_run_cost")) == []
+    assert called == []

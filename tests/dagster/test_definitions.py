@@ -136,7 +136,7 @@ def test_the_release_has_a_freshness_policy(loaded: dg.Definitions) -> None:
     [("2026-03-29T06:00", "2026-03-28"), ("2026-10-26T06:00", "2026-10-25"), ("2028-03-01T06:00", "2028-02-29"), ("2027-01-01T06:00", "2026-12-31")],
 )
 def test_the_schedule_asks_for_yesterday_in_utc(loaded: dg.Definitions, tick: str, partition: str) -> None:
-    schedule = loaded.get_schedule_def("nightly_schedule")
+    schedule = loaded.resolve_schedule_def("nightly_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone, schedule.job_name) == ("0 6 * * *", "UTC", "nightly")
     when = dt.datetime.fromisoformat(tick).replace(tzinfo=dt.UTC)
     with dg.build_schedule_context(scheduled_execution_time=when, repository_def=loaded.get_repository_def()) as context:
@@ -154,7 +154,7 @@ def test_partitions_are_utc_days_of_24_hours_and_never_today() -> None:
 
 
 def test_a_run_that_died_begins_anew_and_one_that_was_refused_does_not(loaded: dg.Definitions) -> None:
-    job = loaded.get_job_def("nightly")
+    job = loaded.resolve_job_def("nightly")
     assert job.executor_def.name == "in_process"
     assert job.tags["dagster/max_retries"] == "2"
     assert job.tags["dagster/retry_strategy"] == "ALL_STEPS"

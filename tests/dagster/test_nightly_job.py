@@ -5,7 +5,6 @@ One home lives through all of it, in this order, as a deployment's does. Nothing
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import json
 import os
@@ -113,14 +112,12 @@ def range_night(deployment: Deployment, first_night: dg.ExecuteInProcessResult) 
 
 @pytest.fixture(scope="module")
 def refused_night(deployment: Deployment, range_night: dg.ExecuteInProcessResult) -> dg.ExecuteInProcessResult:
-    """The inventory comes again, with a negative number of GPUs in one row."""
+    """A day of the bill comes again, with one row in another currency than the policy's."""
     assert range_night.success
-    [path] = (deployment.demo / "nodes").glob("*.csv")
-    with path.open(newline="") as handle:
-        rows = list(csv.reader(handle))
-    rows[1][rows[0].index("gpu_count")] = "-8"
-    with path.open("w", newline="") as handle:
-        csv.writer(handle).writerows(rows)
+    path = deployment.demo / "gcp" / f"gcp_billing_export_resource_v1-{THIRD}.jsonl"
+    bill = path.read_text(encoding="utf-8")
+    assert '"currency":"USD"' in bill
+    path.write_text(bill.replace('"currency":"USD"', '"currency":"EUR"', 1), encoding="utf-8")
     return deployment.run(THIRD)
 
 
@@ -149,7 +146,9 @@ def test_the_release_tells_its_dollars_as_they_are_published(deployment: Deploym
     assert published["residual_usd"] == 0
     assert {name: release[FIRST][name] for name in published} == {name: float(amount) for name, amount in published.items()}
     assert release[FIRST]["computed_days"] == release[FIRST]["published_days"] == 1
-    assert Path(release[FIRST]["path"], "release.json").exists() or any(Path(release[FIRST]["path"]).iterdir())
+    release_id = release[FIRST]["release_id"]
+    assert current_release(deployment.settings)["release_id"] == release_id
+    assert Path(release[FIRST]["path"]) == (deployment.settings.published / "current").resolve()
 
 
 def test_raw_assets_tell_the_rows_that_were_landed(deployment: Deployment, first_night: dg.ExecuteInProcessResult) -> None:
@@ -211,12 +210,12 @@ def test_a_refusal_fails_the_run_once_and_publishes_nothing(
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert run.tags["dagster/will_retry"] == "false"
     results = checked(refused_night)
-    assert results[("nodes/nodes", "door")] == (False, "ERROR")
+    assert results[("gcp_billing/rows", "door")] == (False, "ERROR")
     assert results[("ops/deliveries", "door")] == (False, "ERROR")
     assert results[("aws_cur/line_items", "door")] == (True, "ERROR")
     [failure] = [e for e in refused_night.all_events if e.event_type_value == "STEP_FAILURE"]
     assert failure.step_key == "check_door"
-    assert "gpu_count is not negative" in failure.event_specific_data.user_failure_data.description
+    assert "the currency is USD, as the policy says; 1 unexpected" in failure.event_specific_data.user_failure_data.description
     assert not [e for e in refused_night.all_events if e.event_type_value in ("STEP_UP_FOR_RETRY", "STEP_RESTARTED")]
     assert told(refused_night, RELEASE) == {}
     assert not [e for e in refused_night.all_events if e.event_type_value == "STEP_START" and e.step_key == "transform"]
