@@ -16,6 +16,8 @@ import pytest
 from tests.oracle import compare, files, generate, oracle
 from tests.oracle.night import Bench
 from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
+from tests.oracle.readings import MODELS
+from tests.oracle.seconds import series_key
 
 EVE = dt.date(2026, 10, 5)
 DAY = int(dt.datetime(2026, 10, 6, tzinfo=dt.UTC).timestamp())
@@ -31,11 +33,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 def assert_agreement(bench: Bench, folder: Path, name: str, clusters: list[Cluster]) -> None:
     """Every published row of every cluster is the oracle's, to the last digit."""
     bench.night(files.write_inputs(folder, clusters), name, EVE, EVE + dt.timedelta(days=1))
-    expected = {c.name: oracle.judge(c, DAY - 86400, DAY, oracle.MODELS) for c in clusters}
+    expected = {c.name: oracle.judge(c, DAY - 86400, DAY, MODELS) for c in clusters}
     assert sum(len(e.ledger) for e in expected.values()) >= len(clusters) and sum(len(e.attempts) for e in expected.values()) >= len(clusters)
     found = compare.differences(clusters, expected, lambda query: bench.read(name, query))
     assert not found, "\n".join(["", *(f"== {cluster}\n" + "\n".join(lines[:8]) for cluster, lines in list(found.items())[:5])])
-    total = sum((sum((oracle._money(c)[1] for c in k.charges), Decimal(0)) for k in clusters), Decimal(0))
+    total = sum((sum((oracle.money_of(c)[1] for c in k.charges), Decimal(0)) for k in clusters), Decimal(0))
     assert bench.read(name, "select sum(effective_cost) from published.fct_cost_allocation") == [(total,)]
     assert bench.read(name, "select count(*), count(*) filter (effective_residual <> 0 or billed_residual <> 0 or list_residual <> 0)"
                             " from intermediate.int_reconciled_days")[0][1] == 0  # fmt: skip
@@ -80,7 +82,7 @@ def charge(at: Node, cost: str, hour: int = TEN, hours: str = "1", **values: str
 def slot_cut_by_an_edge() -> Cluster:
     """Two exporters observe all 120 slots; the loser of the tie samples the first slot twice, on both sides of an interval's start."""
     c, at = Cluster("cutslot"), node("cutslot")
-    winner, loser = sorted(["a:9400", "b:9400"], key=lambda e: oracle._series_key(c, e))
+    winner, loser = sorted(["a:9400", "b:9400"], key=lambda e: series_key(c, e))
     c.nodes, c.charges = [at], [charge(at, "3.6")]
     c.intervals = [Interval("cutslot-r", "1", TEN + 15, None, at.hostname, gpu_ids=(at.gpus[0].uuid,))]
     c.samples = samples(at, TEN, TEN + 3600, sm="0.2", exporter=winner) + samples(at, TEN, TEN + 3600, sm="0.8", exporter=loser)

@@ -22,11 +22,17 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     # $1 charged and not allocated
     "law_allocations_sum_to_their_bucket": [("published.fct_charge_bucket", {"bucket_key": "lost", "billed_cost": 1})],
     # a charge of which no bucket knows
-    "law_every_charge_is_in_one_bucket": [("intermediate.int_charges", {"usage_date": DAY, "source": "s", "billing_period": DAY, "effective_cost": 1})],
+    "law_every_charge_is_in_one_bucket": [
+        ("intermediate.int_charges", {"usage_date": DAY, "source": "s", "billing_period": DAY, "effective_cost": 1})
+    ],
     # 8 GPUs billed an hour, no second classed
-    "law_billed_gpu_seconds_are_classed_once": [("intermediate.int_node_windows", {"window_key": "w", "gpu_count": 8, "billed_seconds": 3600})],
+    "law_billed_gpu_seconds_are_classed_once": [
+        ("intermediate.int_node_windows", {"window_key": "w", "gpu_count": 8, "billed_seconds": 3600})
+    ],
     # the day ends after its first hour
-    "law_segments_tile_the_day": [("intermediate.int_gpu_segments", SEGMENT | {"unit_key": "v", "from_second": DAY_FROM, "to_second": DAY_FROM + 3600})],
+    "law_segments_tile_the_day": [
+        ("intermediate.int_gpu_segments", SEGMENT | {"unit_key": "v", "from_second": DAY_FROM, "to_second": DAY_FROM + 3600})
+    ],
     # 24 of 28 shares
     "law_a_gpu_is_one_gpu": [("intermediate.int_gpu_fleet", {"usage_date": DAY, "gpu_key": "g", "unit_key": "g", "unit_share": 24})],
     # a holds the second minute twice
@@ -37,8 +43,20 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_reconciliation_is_zero": [("published.fct_reconciliation", {"allocation_residual_usd": "0.000000000001"})],
     # $5 in no class
     "law_gpu_hours_cost_what_the_nodes_cost": [
-        ("published.fct_gpu_utilization", {"gpu_key": "h", "cost_usd": 5, "used_cost_usd": 4, "held_idle_cost_usd": 0, "unallocated_idle_cost_usd": 0,
-                                           "stranded_cost_usd": 0, "unattributed_cost_usd": 0, "unknown_cost_usd": 0, "pricing_status": "priced"}),
+        (
+            "published.fct_gpu_utilization",
+            {
+                "gpu_key": "h",
+                "cost_usd": 5,
+                "used_cost_usd": 4,
+                "held_idle_cost_usd": 0,
+                "unallocated_idle_cost_usd": 0,
+                "stranded_cost_usd": 0,
+                "unattributed_cost_usd": 0,
+                "unknown_cost_usd": 0,
+                "pricing_status": "priced",
+            },
+        ),
     ],  # fmt: skip
     # a run's day that the ledger does not know
     "law_runs_and_endpoints_sum_to_the_ledger": [
@@ -51,7 +69,9 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_fct_cost_allocation__component_is_known": [("published.fct_cost_allocation", {"component": "fan"})],
     "law_fct_gpu_utilization__pricing_status_is_known": [("published.fct_gpu_utilization", {"pricing_status": "free"})],
     "law_fct_inference_unit_cost__pricing_status_is_known": [("published.fct_inference_unit_cost", {"pricing_status": "free"})],
-    "law_fct_inference_unit_cost_hourly__pricing_status_is_known": [("published.fct_inference_unit_cost_hourly", {"pricing_status": "free"})],
+    "law_fct_inference_unit_cost_hourly__pricing_status_is_known": [
+        ("published.fct_inference_unit_cost_hourly", {"pricing_status": "free"})
+    ],
     "law_fct_run_cost__pricing_status_is_known": [("published.fct_run_cost", {"pricing_status": "free"})],
     "law_fct_run_attempt_cost__pricing_status_is_known": [("published.fct_run_attempt_cost", {"pricing_status": "free"})],
 }

@@ -115,5 +115,7 @@ def test_marts_read_intermediate_and_marts(model: str) -> None:
 
 
 def test_no_exception_is_left_over() -> None:
-    assert {(model, name) for model in paths() for name in refs(model) if layer(model) == "intermediate" and layer(name) == "marts"} == READ_A_MART
+    assert {
+        (model, name) for model in paths() for name in refs(model) if layer(model) == "intermediate" and layer(name) == "marts"
+    } == READ_A_MART
     assert {(model, fact) for model in paths() for fact in facts(model) if layer(model) == "marts"} == READ_A_FACT

@@ -152,5 +152,7 @@ def test_the_default_sides_are_bigquery_sql_that_spark_can_have() -> None:
 @pytest.mark.parametrize("sql", ["select nfc_frobnicate(a) from t", "select epoch(a) from t", "select cast(a as struct(b int)) from t"])
 def test_the_check_can_fail(sql: str) -> None:
     out = transpile(sql, "bigquery")
-    types = {kind.sql(dialect="bigquery").split("(")[0].split("<")[0] for kind in sqlglot.parse_one(out, read="bigquery").find_all(exp.DataType)}
+    types = {
+        kind.sql(dialect="bigquery").split("(")[0].split("<")[0] for kind in sqlglot.parse_one(out, read="bigquery").find_all(exp.DataType)
+    }
     assert functions(out) - COMMON - OWN["bigquery"] - set(DISPATCHED) or types - TYPES["bigquery"]

@@ -53,7 +53,8 @@ def differences(clusters: Sequence[Cluster], expected: dict[str, Expected], read
         found = []
         for bucket in sorted({c.bucket for c in cluster.charges} | set(want.ledger)):
             found += _rows_that_differ(bucket, ledger.get(bucket, {}), want.ledger.get(bucket, {}))
-        prefixes = (f"training_run/{cluster.name}-", f"unregistered/pod/x/{cluster.name}-", f"unregistered/pod/ml/{cluster.name}-", f"unregistered/job/job-{cluster.name}-")
+        name = cluster.name
+        prefixes = tuple(f"{start}{name}-" for start in ("training_run/", "unregistered/pod/x/", "unregistered/pod/ml/", "unregistered/job/job-"))
         mine = {key for key in attempts if key.startswith(prefixes)} | set(want.attempts)
         for key in sorted(mine):
             got, wish = attempts.get(key), seconds_of(want.attempts[key]) if key in want.attempts else None

@@ -1,68 +1,28 @@
 """The attribution rules in plain Python, second by second: what the ledger must say of a small planned cluster.
 
-Belongs here: an independent reading of the contract ("from a node's price to workloads") over dictionaries of seconds and slots. It shares
-no code and no data structure with the SQL: it walks every second of every GPU, where the SQL works on masks, stretches and edges.
-Does not: file formats (files.py), how clusters come about (generate.py).
+Belongs here: billed seconds, classes and money, read from the contract ("from a node's price to workloads") and not from the SQL, with
+which it shares no code and no data structure: it walks every second of every GPU, where the SQL works on masks, stretches and edges.
+Does not: who held a second (seconds.py), file formats (files.py), how clusters come about (generate.py).
 
-Where the contract leaves two readings open, the one of DECISIONS.md (9-14) or of the models is taken, and said in ``DECLARED`` below;
-where the models still differ from the contract, ``Reading`` says how.
+Where the contract leaves two readings open, the one of DECISIONS.md (9-14) or of the models is taken, and said in
+readings.py (``DECLARED``); where the models still differ from the contract, ``Reading`` says how.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
-
-DECLARED = """
-- Activity is a whole number of millionths: per sample round(value), per holder and hour the mean over its slots, half up.
-- The ladder of metrics is climbed per GPU, hour and holder; a slot cut by an interval's edge counts for the holder at its sample's second.
-- Series of equal slot counts: the smaller digest of (source, exporter) wins.
-- A labelled exporter beats an unlabelled one in the same slot (a second exporter changes nothing); then the later sample wins.
-- Two intervals that name one GPU in one second: the one that started later has it.
-- A fill stops at any second after the last sample at which an interval on that GPU ends or begins.
-- An interval's label chooses, per day, the GPUs on which it was seen longest, up to its count, for the whole interval.
-- A count that is less than the node's takes free GPUs in the order of their names; earlier intervals first.
-- A node without validity times: billed seconds run from the first observed slot of the hour, moved back to fit into the hour.
-- A day knows only the inventory rows that touch it, and its own labels: an interval holds on a node only on days that have the node, and
-  a day on which its label is not seen takes it by its count alone.
-- An hour in which nothing was observed or held, and one without a billed second, is `unknown` as one row without a route.
-- Allocation rows are per attempt and reason; ties go by (workload, class, component, attempt, reason).
-"""
-
-HOUR, DAY = 3600, 86400
-PPM = 1_000_000
-SHARE = 28  # a whole GPU; published seconds are weights over 28
-UNIT = Decimal("0.000000000001")
-MAX_GAP_SECONDS = 120
-IDLE_PPM = 10_000
-RUNGS = (("sm_active", Decimal(1)), ("gr_engine_active", Decimal(1)), ("gpu_util", Decimal(100)))
+from tests.oracle.plan import Charge, Cluster, Gpu, Node
+from tests.oracle.readings import CONTRACT, DAY, HOUR, IDLE_PPM, PPM, SHARE, UNIT, Reading, Unit
+from tests.oracle.seconds import hold, is_known, units_of
 
 # (workload_key, attempt_key, cost_class, component, route, reason)
 RowKey = tuple[str | None, str | None, str, str, str, str | None]
 Bucket = tuple[str, int, str, str]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Where the models still differ from the contract, which of the two the oracle follows. The defaults are the contract's.
-
-    labels_choose_without_count: whether an interval without a count keeps, for all its time, the GPUs on which its label was seen.
-    passed_hours_are_priced: whether an hour without a charge counts as
-    priced because that hour or a later one of that provider's day has one somewhere.
-    """
-
-    labels_choose_without_count: bool = False
-    passed_hours_are_priced: bool = False
-
-
-CONTRACT = Reading()
-MODELS = Reading(labels_choose_without_count=True, passed_hours_are_priced=True)
 
 
 @dataclass
@@ -84,18 +44,6 @@ class Expected:
     attempts: dict[str, AttemptSeconds] = field(default_factory=lambda: defaultdict(AttemptSeconds))
 
 
-@dataclass
-class Unit:
-    """One physical GPU of a node with what is known of it, second by second (index 0 = ``lo``)."""
-
-    key: str
-    gpu: Gpu | None
-    slots: dict[int, list[Sample]] = field(default_factory=lambda: defaultdict(list))
-    covered: list[bool] = field(default_factory=list)
-    holder: list[tuple[str, str, str] | None] = field(default_factory=list)  # (workload, attempt, evidence)
-    activity: dict[tuple[int, str], int | None] = field(default_factory=dict)
-
-
 def judge(cluster: Cluster, first_day: int, last_day: int, reading: Reading = CONTRACT) -> Expected:
     """Attribute a cluster over the UTC days that begin at ``first_day``..``last_day`` (seconds since 1970)."""
     expected = Expected()
@@ -104,8 +52,8 @@ def judge(cluster: Cluster, first_day: int, last_day: int, reading: Reading = CO
     for charge in cluster.charges:
         by_resource[charge.resource_id].append(charge)
     for node in [*cluster.nodes, *_unknown_hosts(cluster)]:
-        units = _units(cluster, node)
-        _hold(cluster, node, units, lo, hi, reading)
+        units = units_of(cluster, node)
+        hold(cluster, node, units, lo, hi, reading)
         charges = by_resource.get(node.resource_id, [])
         billed = {hour: _billed(node, units, charges, hour, lo) for hour in sorted({c.hour for c in charges if c.is_compute})}
         _attempt_seconds(expected, cluster, node, units, billed, lo, hi, (first_day, last_day + DAY), reading)
@@ -124,10 +72,6 @@ def _unknown_hosts(cluster: Cluster) -> list[Node]:
     return [Node(host, "", tuple(gpus), len(gpus), is_known=False) for host, gpus in hosts.items()]
 
 
-def _is_known(node: Node, day: int) -> bool:
-    return node.is_known and (not node.validity or any((a is None or a < day + DAY) and (b is None or b > day) for a, b in node.validity))
-
-
 def _span(cluster: Cluster, first_day: int, last_day: int) -> tuple[int, int]:
     """Whole hours around everything that happens, with an hour of margin: outside it nothing changes any more."""
     moments = [s.micros // PPM for s in cluster.samples] + [c.hour for c in cluster.charges] + [c.hour + HOUR for c in cluster.charges]
@@ -137,262 +81,6 @@ def _span(cluster: Cluster, first_day: int, last_day: int) -> tuple[int, int]:
     lo = min(moments) // HOUR * HOUR - HOUR
     hi = (max(moments) // HOUR + 2) * HOUR
     return max(lo, first_day), min(hi, last_day + DAY)
-
-
-# --- samples on GPUs
-
-
-def _units(cluster: Cluster, node: Node) -> list[Unit]:
-    """The node's GPUs in the order of their names: those that samples or the inventory tell of, then stand-ins up to the count."""
-    found: dict[str, Unit] = {}
-    if node.lists_gpus:
-        found |= {g.key: Unit(g.key, g) for g in node.gpus}
-    for sample in cluster.samples:
-        if sample.hostname == node.hostname and _stands(node, sample.micros // PPM, cluster):
-            gpu = next(g for g in node.gpus if str(g.index) == sample.index)
-            unit = found.setdefault(gpu.key, Unit(gpu.key, gpu))
-            slot = sample.micros // PPM // cluster.slot_seconds * cluster.slot_seconds
-            unit.slots[slot].append(sample)
-    for interval in cluster.intervals:  # a GPU that only an interval names
-        if interval.hostname == node.hostname and interval.end != interval.start:
-            for gpu in node.gpus:
-                if _names(interval, gpu) and gpu.key not in found:
-                    key = next(i.lower() for i in interval.gpu_ids if i.lower().lstrip("0") in gpu.names() or i in gpu.names())
-                    found[gpu.key] = Unit(key, gpu)
-    units = list(found.values())
-    units += [Unit(f"unseen-{n + 1}", None) for n in range(node.gpu_count - len(units))]
-    return sorted(units, key=lambda u: u.key)
-
-
-def _stands(node: Node, second: int, cluster: Cluster) -> bool:
-    """Whether the host name means this node at that second (it matters only where two machines had one name)."""
-    if sum(n.hostname == node.hostname for n in cluster.nodes) == 1 or not node.validity:
-        return True
-    return any((a is None or a <= second) and (b is None or second < b) for a, b in node.validity)
-
-
-def _names(interval: Interval, gpu: Gpu) -> bool:
-    return any(i.lower() in gpu.names() or i.lower().lstrip("0") in gpu.names() for i in interval.gpu_ids)
-
-
-def _label(sample: Sample) -> str | None:
-    if sample.hpc_job:
-        return f"job/{sample.hpc_job}"
-    return f"pod/{sample.namespace}/{sample.pod}" if sample.pod else None
-
-
-def _slot_label(samples: list[Sample]) -> Sample:
-    """Whose slot it is: each exporter's latest word, a labelled one before an unlabelled one, the later before the earlier."""
-    words: dict[str, Sample] = {}
-    for sample in samples:
-        held = words.get(sample.exporter)
-        if held is None or (sample.micros, _label(sample) is not None) > (held.micros, _label(held) is not None):
-            words[sample.exporter] = sample
-    return max(words.values(), key=lambda s: (_label(s) is not None, s.micros))
-
-
-# --- who holds a second
-
-
-def _meant(cluster: Cluster, node: Node, sample: Sample) -> list[Interval]:
-    """The intervals that a sample's label can mean on this node."""
-    fits = []
-    for interval in cluster.intervals:
-        if interval.end is not None and interval.end <= interval.start:
-            continue
-        if interval.hostname and interval.hostname != node.hostname:
-            continue
-        if sample.hpc_job:
-            fit = interval.hpc_job == sample.hpc_job
-        else:
-            same_uid = not sample.pod_uid or not interval.pod_uid or sample.pod_uid == interval.pod_uid
-            fit = interval.pod != "" and (interval.pod, interval.namespace) == (sample.pod, sample.namespace) and same_uid
-        if fit:
-            fits.append(interval)
-    return fits
-
-
-def _active(interval: Interval, second: int) -> bool:
-    return interval.start <= second and (interval.end is None or second < interval.end)
-
-
-def _hold(cluster: Cluster, node: Node, units: list[Unit], lo: int, hi: int, reading: Reading) -> None:
-    """Fill in holder, covered and activity of every second of every unit."""
-    here = [i for i in cluster.intervals if i.hostname == node.hostname and (i.end is None or i.end > i.start)]
-    labels = {unit.key: _label_claims(cluster, node, unit, lo, hi) for unit in units}
-    edges = {unit.key: _label_ends(labels[unit.key], lo) for unit in units}
-    for unit in units:
-        unit.holder = [None] * (hi - lo)
-    for day in range(lo // DAY * DAY, hi, DAY):
-        seconds = range(max(lo, day), min(hi, day + DAY))
-        seen = _label_seconds(labels, seconds, lo)
-        whole, pool, named = [], [], []
-        chosen = {}
-        for interval in here if _is_known(node, day) else []:
-            if interval.gpu_ids:
-                named.append(interval)
-            elif interval in seen:
-                if interval.gpu_count is not None or reading.labels_choose_without_count:
-                    chosen[interval] = _chosen(interval, seen[interval])
-            elif interval.gpu_count:
-                (whole if interval.gpu_count >= node.gpu_count else pool).append(interval)
-        for unit in units:
-            mine = [i for i in named if unit.gpu is not None and _names(i, unit.gpu)]
-            by_choice = [i for i, keys in chosen.items() if unit.key in keys]
-            for second in seconds:
-                unit.holder[second - lo] = _first_holder(second, mine, labels[unit.key][second - lo], by_choice, whole)
-            for interval in (*mine, *by_choice, *whole):
-                edges[unit.key].add(interval.start)
-                if interval.end is not None:
-                    edges[unit.key].add(interval.end)
-        _take_from_pool(units, pool, seconds, lo)
-    for unit in units:
-        _cover(unit, cluster.slot_seconds, edges[unit.key], node, lo, hi)
-        _measure(unit, cluster, lo)
-
-
-def _first_holder(
-    second: int, named: list[Interval], label: tuple[str, str, Interval | None] | None, chosen: list[Interval], whole: list[Interval]
-) -> tuple[str, str, str] | None:
-    def latest(intervals: list[Interval], evidence: str) -> tuple[str, str, str] | None:
-        running = [i for i in intervals if _active(i, second)]
-        if not running:
-            return None
-        start = max(i.start for i in running)
-        best = min((i for i in running if i.start == start), key=lambda i: i.attempt_key)
-        return best.workload_key, best.attempt_key, evidence
-
-    by_label = (label[0], label[1], "label") if label else None
-    return latest(named, "interval") or by_label or latest(chosen, "label_chosen") or latest(whole, "whole_node")
-
-
-def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int) -> list[tuple[str, str, Interval | None] | None]:
-    """Per second the (workload, attempt, interval) that the slot's label gives it, fills included; None where it gives nobody."""
-    claims: list[tuple[str, str, Interval | None] | None] = [None] * (hi - lo)
-    slots = sorted(unit.slots)
-    for position, slot in enumerate(slots):
-        winner = _slot_label(unit.slots[slot])
-        label = _label(winner)
-        if label is None:
-            continue
-        meant = _meant(cluster, node, winner)
-        end = slot + cluster.slot_seconds + MAX_GAP_SECONDS
-        if position + 1 < len(slots):
-            end = min(end, slots[position + 1])
-        for second in range(max(slot, lo), min(end, hi)):
-            if not meant:
-                claims[second - lo] = (f"unregistered/{label}", f"unregistered/{label}", None)
-                continue
-            running = [i for i in meant if _active(i, second)]
-            if running:
-                start = max(i.start for i in running)
-                best = min((i for i in running if i.start == start), key=lambda i: i.attempt_key)
-                claims[second - lo] = (best.workload_key, best.attempt_key, best)
-    return claims
-
-
-def _label_seconds(labels: dict[str, list[tuple[str, str, Interval | None] | None]], seconds: range, lo: int) -> dict[Interval, dict[str, int]]:
-    """Interval -> GPU -> seconds under the interval's own label."""
-    seen: dict[Interval, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for key, claims in labels.items():
-        for second in seconds:
-            claim = claims[second - lo]
-            if claim is not None and claim[2] is not None:
-                seen[claim[2]][key] += 1
-    return seen
-
-
-def _chosen(interval: Interval, seen: dict[str, int]) -> set[str]:
-    """The GPUs that the interval's label chose: those on which it was seen longest, up to the count."""
-    ranked = sorted(seen, key=lambda key: (-seen[key], key))
-    return set(ranked if interval.gpu_count is None else ranked[: interval.gpu_count])
-
-
-def _label_ends(claims: list[tuple[str, str, Interval | None] | None], lo: int) -> set[int]:
-    """Seconds at which a label stopped to hold because its interval ended."""
-    ends = set()
-    for n, claim in enumerate(claims):
-        if claim is not None and claim[2] is not None and claim[2].end == lo + n + 1:
-            ends.add(lo + n + 1)
-    return ends
-
-
-def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, hi: int) -> None:
-    """Observed slots, and behind each its fill: at most the gap, never past a sample, an edge, or the node's end."""
-    unit.covered = [False] * (hi - lo)
-    ends = {b for _, b in node.validity if b is not None}
-    slots = sorted(unit.slots)
-    for position, slot in enumerate(slots):
-        after = slot + slot_seconds
-        for second in range(max(slot, lo), min(after, hi)):
-            unit.covered[second - lo] = True
-        anchor = max(s.micros // PPM for s in unit.slots[slot])
-        stop = after + MAX_GAP_SECONDS
-        if position + 1 < len(slots):
-            stop = min(stop, slots[position + 1])
-        stop = min([stop, *(max(e, after) for e in edges | ends if e > anchor)])
-        for second in range(max(after, lo), min(stop, hi)):
-            unit.covered[second - lo] = True
-
-
-def _take_from_pool(units: list[Unit], counted: list[Interval], seconds: range, lo: int) -> None:
-    """Intervals that have only a count smaller than the node's take free GPU-seconds, earliest start first."""
-    wanted = sorted(counted, key=lambda i: i.start)
-    for second in seconds if wanted else ():
-        free = [u for u in units if u.holder[second - lo] is None]
-        for interval in wanted:
-            if _active(interval, second):
-                count = interval.gpu_count or 0
-                for unit in free[:count]:
-                    unit.holder[second - lo] = (interval.workload_key, interval.attempt_key, "count_only")
-                free = free[count:]
-
-
-# --- how active
-
-
-def _ppm(text: str, scale: Decimal) -> int | None:
-    try:
-        value = Decimal(text)
-    except ArithmeticError:
-        return None
-    if not value.is_finite() or not 0 <= value <= scale:
-        return None
-    return int((value / scale * PPM).to_integral_value())
-
-
-def _series_key(cluster: Cluster, exporter: str) -> str:
-    exporter_part = f"={exporter}" if exporter else "~"
-    return hashlib.md5(f"=dcgm-{cluster.slot_seconds}|{exporter_part}".encode()).hexdigest()  # noqa: S324
-
-
-def _measure(unit: Unit, cluster: Cluster, lo: int) -> None:
-    """Mean activity per (hour, holder) from the series that observed most slots of the hour."""
-    hours: dict[int, dict[str, dict[int, list[Sample]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for slot, samples in unit.slots.items():
-        for sample in samples:
-            hours[slot // HOUR * HOUR][sample.exporter][slot].append(sample)
-    for hour, series in hours.items():
-        best = min(series, key=lambda e: (-len(series[e]), _series_key(cluster, e)))
-        for holder in {_holder_at(unit, s.micros // PPM, lo) for samples in series[best].values() for s in samples}:
-            unit.activity[hour, holder] = _mean(unit, series[best], holder, lo)
-
-
-def _holder_at(unit: Unit, second: int, lo: int) -> str:
-    at = unit.holder[second - lo] if 0 <= second - lo < len(unit.holder) else None
-    return at[1] if at else ""
-
-
-def _mean(unit: Unit, slots: dict[int, list[Sample]], holder: str, lo: int) -> int | None:
-    for metric, scale in RUNGS:
-        values = []
-        for samples in slots.values():
-            told = [(s.micros, v) for s in samples if (v := _ppm(getattr(s, metric), scale)) is not None and _holder_at(unit, s.micros // PPM, lo) == holder]
-            if told:
-                values.append(max(told)[1])
-        if values:
-            return (2 * sum(values) + len(values)) // (2 * len(values))
-    return None
 
 
 # --- billed seconds and money
@@ -445,8 +133,8 @@ def _is_priced(cluster: Cluster, node: Node, billed: dict[int, tuple[set[int], i
         return False
     if any(v != (None, None) for v in node.validity):
         if not any((a is None or a < hour + HOUR) and (b is None or hour < b) for a, b in node.validity):
-            return _is_known(node, hour // DAY * DAY)
-    if reading.passed_hours_are_priced and _is_known(node, hour // DAY * DAY):
+            return is_known(node, hour // DAY * DAY)
+    if reading.passed_hours_are_priced and is_known(node, hour // DAY * DAY):
         known = {n.resource_id for n in cluster.nodes}
         return any(c.is_compute and c.resource_id in known and hour <= c.hour and c.hour // DAY == hour // DAY for c in cluster.charges)
     return False
@@ -476,7 +164,7 @@ def _allocate_hour(
             shares = dict(weights) if is_explained else {(None, None, "unknown", "gpu", "none", "node_without_telemetry"): 1}
         else:
             shares = dict(carriers) if is_explained and carriers else {(None, None, "unattributed", "other", "none", "untagged"): 1}
-        split = [_split(sum((_money(r)[basis] for r in rows), Decimal(0)), shares) for basis in range(3)]
+        split = [_split(sum((money_of(r)[basis] for r in rows), Decimal(0)), shares) for basis in range(3)]
         expected.ledger[bucket] = {key: (split[0][key], split[1][key], split[2][key]) for key in shares}
 
 
@@ -525,7 +213,7 @@ def _classes(unit: Unit, second: int, hour: int, lo: int) -> Iterator[tuple[RowK
         yield row("unattributed", "active_unlabelled"), PPM
 
 
-def _money(charge: Charge) -> tuple[Decimal, Decimal, Decimal]:
+def money_of(charge: Charge) -> tuple[Decimal, Decimal, Decimal]:
     """(billed, effective, list) of one bill row."""
     unblended = Decimal(charge.unblended)
     listed = Decimal(charge.list_cost) if charge.list_cost else unblended

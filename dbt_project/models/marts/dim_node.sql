@@ -1,9 +1,22 @@
--- Grain: one inventory row: a node over one validity interval.
+-- Grain: a node over one validity interval. Of several inventory rows for it the same one is shown that attribution takes.
 with
 
 nodes as (
 
     {{ staged('nodes', node_columns()) }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        concat(lower(hostname), '|', {{ last_segment('resource_id') }}) as node_key,
+        row_number() over (
+            partition by lower(hostname), {{ last_segment('resource_id') }}, valid_from, valid_to
+            order by source, gpu_count desc, gpu_model, pool, labels, gpus, volumes, aliases
+        ) as choice
+    from nodes
 
 ),
 
@@ -13,8 +26,8 @@ tag_sets as (
 
 )
 
-select distinct
-    concat(lower(nodes.hostname), '|', {{ last_segment('nodes.resource_id') }}) as node_key,
+select
+    nodes.node_key,
     lower(nodes.hostname) as node,
     nodes.provider,
     nodes.resource_id,
@@ -28,5 +41,6 @@ select distinct
     tag_sets.team as owner_team,
     nodes.valid_from,
     nodes.valid_to
-from nodes
+from ranked as nodes
 left join tag_sets on nodes.labels = tag_sets.tags
+where nodes.choice = 1
