@@ -30,7 +30,9 @@ def gates() -> dg.Definitions:
         *(dg.AssetCheckSpec("door", asset=key, additional_deps=[DELIVERIES], description=what) for key in raw_keys),
     ]
     exit_specs = [
-        dg.AssetCheckSpec("exit", asset=key, blocking=True, description="Great Expectations over the computed days, before they are published.")
+        dg.AssetCheckSpec(
+            "exit", asset=key, blocking=True, description="Great Expectations over the computed days, before they are published."
+        )
         for key in published_keys
     ]
 

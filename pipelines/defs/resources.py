@@ -13,7 +13,9 @@ from pipelines.orchestration.staged_night import StagedNight
 from pipelines.settings import load_settings
 
 
-@dg.resource(description="The night of this run. Whoever holds it is the one writer of APPORTION_HOME; the lock ends with the run's process.")
+@dg.resource(
+    description="The night of this run. Whoever holds it is the one writer of APPORTION_HOME; the lock ends with the run's process."
+)
 def night(context: dg.InitResourceContext) -> Iterator[StagedNight]:
     """Hold the writer's lock from before the first step until the run ends. Raises ApportionError where another process has it."""
     window = window_of_tags(context.run.tags if context.run else {})

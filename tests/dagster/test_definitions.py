@@ -133,7 +133,12 @@ def test_the_release_has_a_freshness_policy(loaded: dg.Definitions) -> None:
 
 @pytest.mark.parametrize(
     ("tick", "partition"),
-    [("2026-03-29T06:00", "2026-03-28"), ("2026-10-26T06:00", "2026-10-25"), ("2028-03-01T06:00", "2028-02-29"), ("2027-01-01T06:00", "2026-12-31")],
+    [
+        ("2026-03-29T06:00", "2026-03-28"),
+        ("2026-10-26T06:00", "2026-10-25"),
+        ("2028-03-01T06:00", "2028-02-29"),
+        ("2027-01-01T06:00", "2026-12-31"),
+    ],
 )
 def test_the_schedule_asks_for_yesterday_in_utc(loaded: dg.Definitions, tick: str, partition: str) -> None:
     schedule = loaded.resolve_schedule_def("nightly_schedule")

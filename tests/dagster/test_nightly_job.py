@@ -239,7 +239,9 @@ def test_a_run_beside_another_writer_fails_and_says_who_writes(deployment: Deplo
     with nightly.writer(deployment.settings):
         result = deployment.run(FIRST)
     assert not result.success
-    told_why = json.dumps([e.event_specific_data.error.to_string() for e in result.all_events if getattr(e.event_specific_data, "error", None)])
+    told_why = json.dumps(
+        [e.event_specific_data.error.to_string() for e in result.all_events if getattr(e.event_specific_data, "error", None)]
+    )
     assert "another process is writing" in told_why
     assert f"pid {os.getpid()}" in told_why
     assert not [e for e in result.all_events if e.event_type_value == "STEP_START"]

@@ -63,6 +63,14 @@ surplus as (
 
 ),
 
+recut_gpus as (
+
+    select distinct usage_date, gpu_key as subject, 'mig_layout_changed_within_the_day' as measure, cast(1 as bigint) as measured_value
+    from {{ ref('int_gpu_units') }}
+    where is_reconfigured
+
+),
+
 empty_intervals as (
 
     select days.usage_date, attempts.workload_key as subject, 'interval_without_length' as measure, cast(count(*) as bigint) as measured_value
@@ -105,6 +113,8 @@ measures as (
     select * from mismatched
     union all
     select * from surplus
+    union all
+    select * from recut_gpus
     union all
     select * from empty_intervals
     union all

@@ -22,8 +22,8 @@ device_names as (
 
 observed_gpus as (
 
-    select usage_date, node_key, gpu_key, max(gpu_model) as gpu_model, sum(case when mig_instance_id is not null then unit_share else 0 end) as instance_share
-    from (select distinct usage_date, node_key, gpu_key, unit_key, mig_instance_id, unit_share, gpu_model from units) as distinct_units
+    select usage_date, node_key, gpu_key, sum(case when mig_instance_id is not null and not is_reconfigured then unit_share else 0 end) as instance_share
+    from (select distinct usage_date, node_key, gpu_key, unit_key, mig_instance_id, unit_share, is_reconfigured from units) as distinct_units
     group by usage_date, node_key, gpu_key
 
 ),
@@ -32,7 +32,7 @@ instances as (
 
     select distinct usage_date, node_key, gpu_key, unit_key, unit_share, false as is_remainder
     from units
-    where mig_instance_id is not null
+    where mig_instance_id is not null and not is_reconfigured
 
 ),
 

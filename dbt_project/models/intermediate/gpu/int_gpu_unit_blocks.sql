@@ -38,6 +38,7 @@ keyed as (
         and blocks.gpu_index is not distinct from units.gpu_index
         and blocks.mig_profile is not distinct from units.mig_profile
         and blocks.mig_instance_id is not distinct from units.mig_instance_id
+        and not units.is_reconfigured
 
 ),
 

@@ -83,6 +83,28 @@ units as (
         case when mig_instance_id is null then gpu_key else concat(gpu_key, '#', mig_instance_id) end as unit_key
     from keyed
 
+),
+
+instance_shares as (
+
+    select usage_date, gpu_key, unit_key, max(unit_share) as unit_share, count(distinct unit_share) as shares
+    from units
+    where mig_instance_id is not null
+    group by usage_date, gpu_key, unit_key
+
+),
+
+-- a GPU whose instances of one day do not fit beside each other was cut anew within the day: its telemetry is set aside, its day is
+-- unknown (and counted in fct_data_quality)
+reconfigured as (
+
+    select usage_date, gpu_key
+    from instance_shares
+    group by usage_date, gpu_key
+    having sum(unit_share) > 28 or max(shares) > 1
+
 )
 
-select * from units
+select units.*, reconfigured.gpu_key is not null as is_reconfigured
+from units
+left join reconfigured on units.usage_date = reconfigured.usage_date and units.gpu_key = reconfigured.gpu_key
