@@ -152,7 +152,9 @@ def _unit_costs(key: str) -> list[Expectation]:
 
 
 def _nothing_left(basis: str, days: Collection[dt.date]) -> Expectation:
-    ledger = f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where {within(days)} group by all"  # noqa: S608
+    ledger = (
+        f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where {within(days)} group by all"  # noqa: S608
+    )
     query = (
         f"with buckets as (select usage_date, bucket_key, sum({basis}) as delivered from {{batch}} group by all), ledger as ({ledger})"  # noqa: S608
         " select coalesce(buckets.usage_date, ledger.usage_date) as usage_date, coalesce(buckets.bucket_key, ledger.bucket_key) as bucket_key,"

@@ -180,7 +180,9 @@ def _telemetry_of_every_day(days: tuple[dt.date, ...]) -> Expectation:
         f"select usage_date as day_without_samples from (values {asked}) as asked(usage_date)"  # noqa: S608
         " where usage_date not in (select cast(sample_at as date) from {batch} where sample_at is not null) order by 1"
     )
-    return no_rows("every day that is asked for has telemetry (without it GPU time is unknown)", query, column="sample_at", severity="warning")
+    return no_rows(
+        "every day that is asked for has telemetry (without it GPU time is unknown)", query, column="sample_at", severity="warning"
+    )
 
 
 def _filled(column: str, severity: Severity = "critical") -> Expectation:

@@ -119,7 +119,9 @@ def run_exit(settings: Settings, dirty_days: Collection[dt.date]) -> CheckReport
         tables = published_tables(connection)
     if unknown := sorted({table.name for table in tables} - GRAINS.keys()):
         raise GateError(
-            f"table {unknown[0]} has no expectations", where=f"published.{unknown[0]}", remedy="state its grain in expectations/published.py"
+            f"table {unknown[0]} has no expectations",
+            where=f"published.{unknown[0]}",
+            remedy="state its grain in expectations/published.py",
         )
     return run_suites(settings, "exit", published_suites(tables, dirty_days))
 

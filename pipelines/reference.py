@@ -75,7 +75,15 @@ def tables_page() -> str:
         "when the tables are built. This page is generated from them (`python -m pipelines.reference`).",
     ]
     for model in sorted(models, key=lambda m: m["name"]):
-        lines += ["", f"## {model['name']}", "", " ".join(str(model["description"]).split()), "", "| column | type | meaning |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {model['name']}",
+            "",
+            " ".join(str(model["description"]).split()),
+            "",
+            "| column | type | meaning |",
+            "|---|---|---|",
+        ]
         for column in model["columns"]:
             lines.append(f"| `{column['name']}` | {column['data_type']} | {' '.join(str(column['description']).split())} |")
     return "\n".join(lines) + "\n"

@@ -86,9 +86,7 @@ class Emulator:
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import bigquery
 
-        return bigquery.Client(
-            project=self.project, credentials=AnonymousCredentials(), client_options={"api_endpoint": self.url}
-        )
+        return bigquery.Client(project=self.project, credentials=AnonymousCredentials(), client_options={"api_endpoint": self.url})
 
     @cached_property
     def read_client(self) -> Any:

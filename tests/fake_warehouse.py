@@ -18,7 +18,18 @@ from pipelines.warehouse import ensure_bookkeeping
 DAYS = [dt.date(2026, 10, 1), dt.date(2026, 10, 2), dt.date(2026, 10, 3)]
 IDENTITY = {"code": "c0de", "policy": "b011c7"}
 # text as it comes in tags and names; none of it may do anything, anywhere
-HOSTILE = ["=1+1", "+cmd", "-2", "@SUM(A1)", "'; drop table fct_run_cost; --", '"quoted"', "{{ env_var('HOME') }}", "a,b\nc", "日本 ✓", "{batch}"]
+HOSTILE = [
+    "=1+1",
+    "+cmd",
+    "-2",
+    "@SUM(A1)",
+    "'; drop table fct_run_cost; --",
+    '"quoted"',
+    "{{ env_var('HOME') }}",
+    "a,b\nc",
+    "日本 ✓",
+    "{batch}",
+]
 
 _COST = "billed_cost decimal(38,12), effective_cost decimal(38,12), list_cost decimal(38,12), contracted_cost decimal(38,12)"
 _SECONDS = ("used", "held_idle", "unallocated_idle", "stranded", "unattributed", "unknown")
@@ -97,8 +108,40 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
             (day, "b2", "aws", service, -1, "-1.5", -1, None),
         ],
         "fct_cost_allocation": [
-            (day, "b1", "aws", service, "training_run/R", "R@1", "used", "telemetry", "gpu", None, "allocated", 4, "3.333333333334", 5, None),
-            (day, "b1", "aws", service, None, None, "unallocated_idle", "telemetry", "gpu", None, "allocated", 6, "6.666666666667", 7, None),
+            (
+                day,
+                "b1",
+                "aws",
+                service,
+                "training_run/R",
+                "R@1",
+                "used",
+                "telemetry",
+                "gpu",
+                None,
+                "allocated",
+                4,
+                "3.333333333334",
+                5,
+                None,
+            ),
+            (
+                day,
+                "b1",
+                "aws",
+                service,
+                None,
+                None,
+                "unallocated_idle",
+                "telemetry",
+                "gpu",
+                None,
+                "allocated",
+                6,
+                "6.666666666667",
+                7,
+                None,
+            ),
             (day, "b2", "aws", service, None, None, "credit", "none", "other", None, "allocated", -1, "-1.5", -1, None),
         ],
         "fct_data_quality": [(day, "n1", "discarded_activity_values", 3)],

@@ -42,7 +42,16 @@ def _node(name: str) -> Node:
 def _samples(at: Node, sm: str = "0.5", **labels: str) -> list[Sample]:
     device = at.gpus[0]
     return [
-        Sample((TEN + n * 30) * 1_000_000, at.hostname, device.uuid, "0", "", "a", sm_active=f"{(n % 100) / 100:.2f}" if sm == "ramp" else sm, **labels)
+        Sample(
+            (TEN + n * 30) * 1_000_000,
+            at.hostname,
+            device.uuid,
+            "0",
+            "",
+            "a",
+            sm_active=f"{(n % 100) / 100:.2f}" if sm == "ramp" else sm,
+            **labels,
+        )
         for n in range(120)
     ]
 
@@ -57,7 +66,10 @@ def _storage(name: str, cost: str, tags: dict[str, str] | None = None, **values:
 
 
 def _bill() -> list[dict[str, Any]]:
-    rows = [_row(Charge(f"i-{name}", TEN, unblended="3.6"), name) for name in ("silent", "ordered", "shuffled", "twin1", "twin2", "offset", "open")]
+    rows = [
+        _row(Charge(f"i-{name}", TEN, unblended="3.6"), name)
+        for name in ("silent", "ordered", "shuffled", "twin1", "twin2", "offset", "open")
+    ]
     rows += [_storage("unknown-type", "7.25", line_type="FutureUsage"), _storage("unknown-type", "-0.25", line_type="FutureUsage")]
     rows += [_storage("negative", "-4.5"), _storage("credit", "-11.125", line_type="Credit"), _storage("refund", "-2", line_type="Refund")]
     rows += [_storage("huge", "1.5", {"user_team": HUGE})]
@@ -76,7 +88,8 @@ def _write(folder: Path) -> Path:
     cluster = Cluster("bad", nodes=[_node("silent"), ordered, shuffled, twin1, twin2, offset, open_ended, unbilled])
     label = {"namespace": "ml"}
     cluster.intervals = [
-        Interval(f"{n.hostname[:-2]}-r", "1", TEN, TEN + 3600, n.hostname, gpu_ids=("0",)) for n in (ordered, shuffled, twin1, twin2, unbilled)
+        Interval(f"{n.hostname[:-2]}-r", "1", TEN, TEN + 3600, n.hostname, gpu_ids=("0",))
+        for n in (ordered, shuffled, twin1, twin2, unbilled)
     ] + [
         Interval("open-r", "1", TEN + 1800, None, open_ended.hostname, gpu_ids=("0",)),
         Interval("zero-r", "1", TEN, TEN, open_ended.hostname, gpu_ids=("0",)),
@@ -93,7 +106,9 @@ def _write(folder: Path) -> Path:
     files.write_bill(folder / "bill", _bill())
     times = [f"{d:%Y-%m-%d}T{h}" for d, h in ((DAY, "12:00:00+02:00"), (DAY, "05:30:00-05:00"))]  # 10:00 and 10:30 UTC
     columns = ("workload_type", "workload_id", "attempt_id", "started_at", "ended_at", "hostname", "gpu_ids", "label_team")
-    files.write_csv(folder / "workloads" / "offsets.csv", columns, [["training_run", "offset-r", "1", *times, offset.hostname, '["0"]', "'; drop --"]])
+    files.write_csv(
+        folder / "workloads" / "offsets.csv", columns, [["training_run", "offset-r", "1", *times, offset.hostname, '["0"]', "'; drop --"]]
+    )
     _write_counters(folder / "counters")
     files.write_settings(folder, [30], extra=["{name: vllm, kind: inference_metrics, location: ./counters, endpoint: chat}"])
     return folder
@@ -169,7 +184,9 @@ def test_a_tag_of_ten_megabytes_is_kept_whole(night: Bench) -> None:
 
 
 def test_tags_are_text_whatever_they_say(night: Bench) -> None:
-    stored = night.read("bad", "select tags from published.fct_charge_bucket where resource_id like 'nasty-%' order by cast(resource_id[7:] as int)")
+    stored = night.read(
+        "bad", "select tags from published.fct_charge_bucket where resource_id like 'nasty-%' order by cast(resource_id[7:] as int)"
+    )
     assert [json.loads(tags) for (tags,) in stored] == [{"user_team": "t", "user_note": text, text: "key"} for text in NASTY]
     assert night.read("bad", "select team from published.dim_workload where workload_key = 'training_run/offset-r'") == [("'; drop --",)]
     models = {p.stem for p in (nightly.dbt.PROJECT / "models" / "marts").glob("*.sql")}
@@ -179,7 +196,8 @@ def test_tags_are_text_whatever_they_say(night: Bench) -> None:
 
 def test_spellings_of_a_team_are_one_team(night: Bench) -> None:
     found = night.read(
-        "bad", "select team, sum(effective_cost) from published.fct_cost_allocation where resource_id like 'team-%' group by team order by team"
+        "bad",
+        "select team, sum(effective_cost) from published.fct_cost_allocation where resource_id like 'team-%' group by team order by team",
     )
     assert found == [("nlp", Decimal(3)), ("équipe", Decimal(3))]
 

@@ -13,7 +13,9 @@ import pytest
 
 def apportion(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("APPORTION_")} | environment
-    return subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -51,15 +51,23 @@ def test_every_class_to_the_last_digit(release, answers):
 
 
 def test_idle_belongs_to_its_pool(release, answers):
-    rows = release.execute("select pool, sum(effective_cost) from fct_cost_allocation where cost_class = 'unallocated_idle' group by 1").fetchall()
+    rows = release.execute(
+        "select pool, sum(effective_cost) from fct_cost_allocation where cost_class = 'unallocated_idle' group by 1"
+    ).fetchall()
     assert dict(rows) == answers.unallocated_idle_by_pool
 
 
 def test_what_is_not_attributed_says_why(release, answers):
-    rows = dict(release.execute("select reason, sum(effective_cost) from fct_cost_allocation where cost_class = 'unattributed' group by 1").fetchall())
+    rows = dict(
+        release.execute(
+            "select reason, sum(effective_cost) from fct_cost_allocation where cost_class = 'unattributed' group by 1"
+        ).fetchall()
+    )
     rows["no_rule_for_tags"] = rows.pop("no_run_or_endpoint_tag")
     assert rows == answers.unattributed_by_reason
-    unknown = release.execute("select sum(effective_cost) from fct_cost_allocation where cost_class = 'unknown' and workload_key is null").fetchone()
+    unknown = release.execute(
+        "select sum(effective_cost) from fct_cost_allocation where cost_class = 'unknown' and workload_key is null"
+    ).fetchone()
     assert unknown == (answers.unknown_without_holder_usd,)
 
 
@@ -93,7 +101,8 @@ def test_every_endpoint_day_to_the_last_digit(release, answers):
         " unit_cost_reason from fct_inference_unit_cost"
     ).fetchall()
     assert {(r[0], r[1]): r[2:7] for r in rows} == {
-        key: (a.cost.total_usd, a.requests_ok, a.requests_failed, a.prompt_tokens, a.output_tokens) for key, a in answers.endpoint_days.items()
+        key: (a.cost.total_usd, a.requests_ok, a.requests_failed, a.prompt_tokens, a.output_tokens)
+        for key, a in answers.endpoint_days.items()
     }
     for endpoint, day, _, ok, *_, per_1k, reason in rows:
         expected = answers.endpoint_days[(endpoint, day)].usd_per_1k_requests
@@ -105,7 +114,9 @@ def test_every_endpoint_day_to_the_last_digit(release, answers):
 
 
 def test_reconciles_with_both_bills(release):
-    rows = release.execute("select source, delivered_cost_usd, delivery_residual_usd, allocation_residual_usd from fct_reconciliation order by 1").fetchall()
+    rows = release.execute(
+        "select source, delivered_cost_usd, delivery_residual_usd, allocation_residual_usd from fct_reconciliation order by 1"
+    ).fetchall()
     assert rows == [("aws", Decimal("78774.202455"), 0, 0), ("gcp", Decimal("881.16075"), 0, 0)]
 
 

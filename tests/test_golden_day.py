@@ -128,7 +128,9 @@ def test_run_pays_for_its_held_time_split_by_activity(release):
 def test_time_before_the_run_is_idle_and_belongs_to_the_pool(release):
     # GPUs 0-2, 10:00-10:10 (1,800) and GPU 6 all of it (2,400)
     near(cost(release, "cost_class = 'unallocated_idle'"), share(4_200))
-    assert release.execute("select distinct team, pool from fct_cost_allocation where cost_class = 'unallocated_idle'").fetchall() == [("platform", "train")]
+    assert release.execute("select distinct team, pool from fct_cost_allocation where cost_class = 'unallocated_idle'").fetchall() == [
+        ("platform", "train")
+    ]
 
 
 def test_pod_without_interval_loses_what_is_not_filled(release):
@@ -147,12 +149,16 @@ def test_busy_silicon_is_never_called_idle(release):
 
 
 def test_gpu_seconds_of_each_gpu_are_whole(release):
-    rows = release.execute("select gpu_key, sum(billed_seconds), sum(cost_usd) from fct_gpu_utilization where pricing_status = 'priced' group by 1").fetchall()
+    rows = release.execute(
+        "select gpu_key, sum(billed_seconds), sum(cost_usd) from fct_gpu_utilization where pricing_status = 'priced' group by 1"
+    ).fetchall()
     assert len(rows) == 8
     assert {seconds for _, seconds, _ in rows} == {Decimal(2_400)}
     assert sum(usd for *_, usd in rows) == CHARGE
 
 
 def test_reconciliation_has_no_residual(release):
-    row = release.execute("select delivered_cost_usd, attributed_cost_usd, delivery_residual_usd, allocation_residual_usd from fct_reconciliation").fetchone()
+    row = release.execute(
+        "select delivered_cost_usd, attributed_cost_usd, delivery_residual_usd, allocation_residual_usd from fct_reconciliation"
+    ).fetchone()
     assert row == (CHARGE, CHARGE, Decimal(0), Decimal(0))

@@ -110,7 +110,9 @@ def test_a_release_holds_every_published_table_and_nothing_else(shared: Settings
     ledger = shared.published / "parquet" / "fct_cost_allocation"
     assert tree(ledger) == ["2026-10-01.parquet", "2026-10-02.parquet", "2026-10-03.parquet"]
     assert tree(shared.published / "parquet" / "dim_date") == ["dim_date.parquet"]
-    twin = duckdb.connect().execute("select sum(effective_cost), typeof(any_value(effective_cost)) from read_parquet(?)", [f"{ledger}/*.parquet"])
+    twin = duckdb.connect().execute(
+        "select sum(effective_cost), typeof(any_value(effective_cost)) from read_parquet(?)", [f"{ledger}/*.parquet"]
+    )
     assert twin.fetchall() == [(Decimal("25.500000000003"), "DECIMAL(38,12)")]
 
 
@@ -143,7 +145,7 @@ def test_meta_publication_says_what_the_release_was_made_from(shared: Settings) 
 def test_descriptions_are_taken_over_as_comments(shared: Settings) -> None:
     path = shared.published / "apportion.duckdb"
     comments = dict(ask(path, "select table_name, comment from duckdb_tables()"))
-    assert comments["fct_run_cost"] == "what fct_run_cost says; it's \"here\""
+    assert comments["fct_run_cost"] == 'what fct_run_cost says; it\'s "here"'
     assert None not in comments.values()
     query = "select comment from duckdb_columns() where table_name = 'fct_run_cost' and column_name = 'run_cost_usd'"
     assert ask(path, query) == [("effective cost -- of the run",)]
@@ -240,7 +242,9 @@ def test_a_clean_day_comes_from_the_last_release_not_from_the_warehouse(released
     change_day(released, DAYS[1], 6)
     publish(released, {DAYS[1]}, identity=IDENTITY)
     query = "select min(service), max(service) from fct_cost_allocation group by usage_date order by usage_date"
-    assert ask(released.published / "apportion.duckdb", query) == [(name, name) for name in ("generation 0", "generation 6", "generation 0")]
+    assert ask(released.published / "apportion.duckdb", query) == [
+        (name, name) for name in ("generation 0", "generation 6", "generation 0")
+    ]
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
@@ -385,7 +389,9 @@ def test_the_audit_sees_a_file_that_differs_from_the_warehouse(released: Setting
             path.chmod(0o644)
             write_parquet(connection, "select * from t", path)
         twin = "Parquet files"
-    with pytest.raises(GateError, match=f"fct_cost_allocation of 2026-10-03 was not published as computed: digest of all columns.* in the {twin}"):
+    with pytest.raises(
+        GateError, match=f"fct_cost_allocation of 2026-10-03 was not published as computed: digest of all columns.* in the {twin}"
+    ):
         audit(released, release.folder, tables, release.files, set(DAYS), release.release_id)
     with pytest.raises(GateError, match="meta_publication names release"):
         audit(released, release.folder, [], release.files, set(), "another")

@@ -53,9 +53,7 @@ def _node_row(node: Node, hour: int, seconds: int, sku: str, price: int, credit:
     }[sku]
     credits = [("COMMITTED_USAGE_DISCOUNT", f"Committed use discount: {sku}", seconds * gpus * credit * 1_000)] if credit else []
     row = _row(hour, HOUR, "Compute Engine", sku, seconds * gpus * price * 1_000, amount, unit, hours, pricing_unit, credits)
-    row["labels"] = _pairs(
-        (("goog-k8s-cluster-name", node.cluster), ("goog-k8s-node-pool-name", node.pool), ("team", node.owner_team))
-    )
+    row["labels"] = _pairs((("goog-k8s-cluster-name", node.cluster), ("goog-k8s-node-pool-name", node.pool), ("team", node.owner_team)))
     compute = "compute.googleapis.com"
     row["system_labels"] = _pairs(((f"{compute}/machine_spec", node.instance_type), (f"{compute}/cores", str(node.vcpu))))
     row["resource"] = {"name": node.hostname, "global_name": node.resource_id}
@@ -86,7 +84,15 @@ def _charge_row(charge: Charge) -> dict[str, Any]:
 
 
 def _row(
-    start: int, length: int, service: str, sku: str, cost: int, amount: float, unit: str, in_pricing_units: float, pricing_unit: str,
+    start: int,
+    length: int,
+    service: str,
+    sku: str,
+    cost: int,
+    amount: float,
+    unit: str,
+    in_pricing_units: float,
+    pricing_unit: str,
     credits: list[tuple[str, str, int]],
 ) -> dict[str, Any]:
     return {

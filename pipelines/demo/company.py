@@ -70,14 +70,26 @@ def _aws_nodes(start: int) -> tuple[Node, ...]:
         _aws("slurm-a100-1", p4d, "on_demand", slurm, "a100-slurm", "speech", always),
         _aws("slurm-a100-2", p4d, "on_demand", slurm, "a100-slurm", "speech", ((at(start, 1, "07:00:00"), at(start, 11, "19:23:30")),)),
         _aws(
-            "ip-10-0-6-66.ec2.internal", p4d, "on_demand", k8s, "a100-burst", "recsys",
-            ((at(start, 3, "08:12:30"), at(start, 6, "07:00:00")),), has_telemetry=False,
+            "ip-10-0-6-66.ec2.internal",
+            p4d,
+            "on_demand",
+            k8s,
+            "a100-burst",
+            "recsys",
+            ((at(start, 3, "08:12:30"), at(start, 6, "07:00:00")),),
+            has_telemetry=False,
         ),
     )
 
 
 def _aws(
-    hostname: str, instance: str, purchase: str, cluster: str, pool: str, owner: str, lives: tuple[tuple[int, int], ...],
+    hostname: str,
+    instance: str,
+    purchase: str,
+    cluster: str,
+    pool: str,
+    owner: str,
+    lives: tuple[tuple[int, int], ...],
     has_telemetry: bool = True,
 ) -> Node:
     h100 = instance.startswith("p5")

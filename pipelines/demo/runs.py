@@ -120,9 +120,7 @@ def _numbered(number: int, draft: _Run) -> list[Attempt]:
     attempts = []
     for index, spans in enumerate(draft.attempts, start=1):
         holds = tuple(_hold(draft.evidence, draft.team, run_id, number, index, rank, span) for rank, span in enumerate(spans))
-        attempts.append(
-            Attempt("run", run_id, index, draft.states[index - 1], draft.evidence, draft.base, holds, tags, USERS[draft.team])
-        )
+        attempts.append(Attempt("run", run_id, index, draft.states[index - 1], draft.evidence, draft.base, holds, tags, USERS[draft.team]))
     return attempts
 
 

@@ -209,5 +209,3 @@ def _workplace(landing: Landing) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-

@@ -65,7 +65,7 @@ def keys_implied_by_files() -> set[str]:
         keys |= {f"{source['name']}/{table['name']}" for table in source["tables"]}
     schemas = {"staging": "staging", "intermediate": "intermediate", "marts": "published"}
     keys |= {f"{schemas[path.relative_to(MODELS).parts[0]]}/{path.stem}" for path in MODELS.rglob("*.sql")}
-    keys |= {path.stem for path in (REPOSITORY / "dbt_project" / "seeds").glob("*.csv")}
+    keys |= {f"staging/{path.stem}" for path in (REPOSITORY / "dbt_project" / "seeds").glob("*.csv")}
     return keys | {"published/release"}
 
 

@@ -311,9 +311,11 @@ def test_the_company_is_what_it_says(written: tuple[Path, Company], answer: Trut
     for kind, name in (("notebook", "notebook-emil"), ("notebook", "notebook-boris")):
         notebook = answer.workloads[kind, name]
         assert notebook.held_idle_usd > 20 * notebook.used_usd
-    rows, nodes = duckdb.connect().execute(
-        "SELECT count(*), count(DISTINCT Hostname) FROM read_parquet(?)", [str(folder / "telemetry/aws/*.parquet")]
-    ).fetchone()  # type: ignore[misc]
+    rows, nodes = (
+        duckdb.connect()
+        .execute("SELECT count(*), count(DISTINCT Hostname) FROM read_parquet(?)", [str(folder / "telemetry/aws/*.parquet")])
+        .fetchone()
+    )  # type: ignore[misc]
     assert 2_000_000 < rows < 2_500_000 and nodes == 9
     assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) < 40 << 20
     for node in company.nodes:

@@ -215,7 +215,9 @@ class Maker:
         rung = rng.choice(["sm_active", "gr_engine_active", "gpu_util", "mixed"]) if self.on("lower_rungs", 0.5) else "sm_active"
         found: list[Sample] = []
         for gpu in node.gpus:
-            if self.on("silent_gpu", 0.08):
+            # a silent GPU that only an interval of one day names would have another name, and place in the order, on another day
+            is_told = node.lists_gpus or not any(i.gpu_ids for i in self.cluster.intervals if i.hostname == node.hostname)
+            if self.on("silent_gpu", 0.08) and is_told:
                 continue
             busy = rng.random()
             for number, exporter in enumerate(exporters):

@@ -400,9 +400,7 @@ def test_unchanged_files_are_not_converted_again_and_changed_ones_replace(landin
     assert landing.chosen("gcp") == [second]
 
 
-def test_an_s3_prefix_is_read_once_as_long_as_nothing_changes(
-    landing: Landing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_s3_prefix_is_read_once_as_long_as_nothing_changes(landing: Landing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     aws_environment(monkeypatch)
     fixture.write(tmp_path / "in")
     with s3_server() as endpoint:
