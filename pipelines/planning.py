@@ -31,7 +31,8 @@ _DAY_ROWS = {
     "nodes": "(f.valid_from is null or f.valid_from < d.usage_date + interval 1 day) and (f.valid_to is null or f.valid_to > d.usage_date)",
     "inference_counts": "cast(f.window_start as date) = d.usage_date",
 }
-_DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number"}
+# not in the figures: where a row came from, and what a bill says of itself without moving a dollar
+_DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number", "invoice_id", "charge_description"}
 
 
 @dataclass

@@ -166,7 +166,6 @@ def dollars(bench: Bench, resource: str) -> dict[tuple[str | None, str, str | No
     return {(w, c, r): d for w, c, r, d in bench.read("smallest", query, [resource])}
 
 
-@pytest.mark.xfail(strict=True, reason="int_gpu_activity counts (slot, holder) pairs, so a slot cut by an edge counts twice for its series")
 def test_a_slot_cut_by_an_edge_counts_once_for_its_series(smallest: Bench) -> None:
     got = dollars(smallest, "i-cutslot")
     # 3,585 s at 0.2 for the run; the first 15 s were free and busy
@@ -175,7 +174,6 @@ def test_a_slot_cut_by_an_edge_counts_once_for_its_series(smallest: Bench) -> No
     assert got[None, "unattributed", "active_unlabelled"] == Decimal("0.015")
 
 
-@pytest.mark.xfail(strict=True, reason="int_gpu_segments takes midnight for the start of every interval that runs through it")
 def test_a_fill_crosses_midnight_under_a_running_interval(smallest: Bench) -> None:
     got = dollars(smallest, "i-midnight")
     assert got == {
@@ -185,13 +183,11 @@ def test_a_fill_crosses_midnight_under_a_running_interval(smallest: Bench) -> No
     }
 
 
-@pytest.mark.xfail(strict=True, reason="int_gpu_units places a device once a day, on the machine that had the host name last")
 def test_two_machines_that_share_a_host_name_keep_their_own_telemetry(smallest: Bench) -> None:
     assert dollars(smallest, "i-reused1") == {(None, "unallocated_idle", None): Decimal("1")}
     assert dollars(smallest, "i-reused2") == {(None, "unallocated_idle", None): Decimal("2")}
 
 
-@pytest.mark.xfail(strict=True, reason="int_stints places intervals only on inventoried nodes")
 def test_a_run_on_a_host_that_the_inventory_lacks_has_its_seconds(smallest: Bench) -> None:
     got = smallest.read(
         "smallest",
@@ -208,12 +204,10 @@ def test_a_discount_on_the_machine_is_shared_like_its_price(smallest: Bench) -> 
     assert by_workload == {"training_run/edp-r": Decimal(4), None: Decimal(4)}
 
 
-@pytest.mark.xfail(strict=True, reason="int_gpu_units names each series by its own best label")
 def test_a_gpu_told_by_uuid_and_by_index_is_one_gpu(smallest: Bench) -> None:
     query = "select held_gpu_seconds, used_gpu_seconds, run_cost_usd from published.fct_run_attempt_cost where workload_key = 'training_run/nouuid-r'"
     assert smallest.read("smallest", query) == [(Decimal(3600), Decimal(1800), Decimal("3.6"))]
 
 
-@pytest.mark.xfail(strict=True, reason="int_stints forgets intervals without length, so their label is nobody's")
 def test_the_label_of_an_interval_without_length_holds_nothing(smallest: Bench) -> None:
     assert dollars(smallest, "i-zero") == {(None, "unallocated_idle", None): Decimal("3.6")}

@@ -51,7 +51,7 @@ class Reading:
 
 
 CONTRACT = Reading()
-MODELS = Reading(labels_choose_without_count=True, passed_hours_are_priced=True)
+MODELS = Reading(passed_hours_are_priced=True)
 
 
 @dataclass

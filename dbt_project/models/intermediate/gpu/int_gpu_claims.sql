@@ -101,7 +101,7 @@ label_chosen as (
         on stints.usage_date = chosen_units.usage_date
         and stints.node_key = chosen_units.node_key
         and stints.stint_key = chosen_units.stint_key
-        and chosen_units.choice <= coalesce(stints.gpu_count, chosen_units.choice)
+        and chosen_units.choice <= stints.gpu_count
     where stints.gpu_ids is null
 
 ),

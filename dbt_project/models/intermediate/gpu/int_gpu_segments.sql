@@ -46,7 +46,7 @@ own_cuts as (
     union all
     select usage_date, node_key, unit_key, to_second, 0 from coverage
     union all
-    select usage_date, node_key, unit_key, from_second, case when priority = 2 then 0 else 1 end from claims where unit_key is not null
+    select usage_date, node_key, unit_key, from_second, case when priority = 2 or from_second <> started_second then 0 else 1 end from claims where unit_key is not null
     union all
     select usage_date, node_key, unit_key, to_second, case when priority = 2 then 0 else 1 end from claims where unit_key is not null
     union all

@@ -1,11 +1,10 @@
--- Grain: day x telemetry identity of a GPU (as labelled) -> the node it is on and its one key there. A unit is a whole GPU, or a
+-- Grain: day x telemetry identity of a GPU (as labelled) x node it was on -> its one key there. A unit is a whole GPU, or a
 -- MIG instance of one. The device is named by UUID where any of its series has one, else by PCI bus id, else by index.
 with
 
 blocks as (
 
-    select distinct usage_date, hostname, gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, gpu_model, block_from
-    from {{ ref('int_gpu_blocks') }}
+    select * from {{ ref('int_gpu_blocks') }}
     where usage_date in (select usage_date from {{ ref('int_days') }})
 
 ),
@@ -13,43 +12,37 @@ blocks as (
 identities as (
 
     select
-        usage_date,
-        hostname,
-        gpu_uuid,
-        pci_bus_id,
-        gpu_index,
-        mig_profile,
-        mig_instance_id,
-        max(gpu_model) as gpu_model,
-        min(block_from) as first_second
+        blocks.usage_date,
+        blocks.hostname,
+        block_nodes.node_key,
+        block_nodes.is_known_node,
+        blocks.gpu_uuid,
+        blocks.pci_bus_id,
+        blocks.gpu_index,
+        blocks.mig_profile,
+        blocks.mig_instance_id,
+        max(blocks.gpu_model) as gpu_model
     from blocks
-    group by usage_date, hostname, gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id
+    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes
+        on blocks.usage_date = block_nodes.usage_date
+        and blocks.hostname = block_nodes.hostname
+        and blocks.block_from = block_nodes.block_from
+        and blocks.block_from + 60 * blocks.slot_seconds = block_nodes.block_to
+    group by
+        blocks.usage_date, blocks.hostname, block_nodes.node_key, block_nodes.is_known_node, blocks.gpu_uuid, blocks.pci_bus_id,
+        blocks.gpu_index, blocks.mig_profile, blocks.mig_instance_id
 
 ),
 
-names as (
-
-    select * from {{ ref('int_node_names') }}
-
-),
-
-located as (
+-- another exporter's series may lack the UUID, or have the index only: what any series of the node tells of the same bus or index counts
+named as (
 
     select
-        identities.*,
-        coalesce(names.node_key, concat(identities.hostname, '|')) as node_key,
-        names.node_key is not null as is_known_node,
-        row_number() over (
-            partition by identities.usage_date, identities.hostname, identities.gpu_uuid, identities.pci_bus_id, identities.gpu_index,
-                identities.mig_profile, identities.mig_instance_id
-            order by names.name_rank, names.valid_from_second desc, names.node_key
-        ) as choice
+        *,
+        max(gpu_uuid) over (partition by usage_date, node_key, {{ device_name('pci_bus_id') }}) as uuid_of_bus,
+        max(gpu_uuid) over (partition by usage_date, node_key, gpu_index) as uuid_of_index,
+        max(pci_bus_id) over (partition by usage_date, node_key, gpu_index) as bus_of_index
     from identities
-    left join names
-        on identities.usage_date = names.usage_date
-        and identities.hostname = names.node_name
-        and identities.first_second < names.valid_to_second
-        and identities.first_second + 86400 > names.valid_from_second
 
 ),
 
@@ -66,13 +59,20 @@ keyed as (
         gpu_model,
         node_key,
         is_known_node,
-        concat(node_key, '|', lower(coalesce(gpu_uuid, pci_bus_id, gpu_index, 'gpu'))) as gpu_key,
+        concat(node_key, '|', lower(coalesce(
+            gpu_uuid,
+            case when pci_bus_id is not null then uuid_of_bus end,
+            case when gpu_index is not null then uuid_of_index end,
+            pci_bus_id,
+            case when gpu_index is not null then bus_of_index end,
+            gpu_index,
+            'gpu'
+        ))) as gpu_key,
         case
             when mig_profile is null then 28
             else {{ int_div(mig_slices('mig_profile') ~ ' * 28', mig_slices_of_model('gpu_model')) }}
         end as unit_share
-    from located
-    where choice = 1
+    from named
 
 ),
 

@@ -39,7 +39,7 @@ attempts as (
 
 by_job as (
 
-    select labels.usage_date, labels.node_key, labels.holder_label, labels.pod_uid, attempts.stint_key, attempts.node_key as stint_node_key
+    select labels.usage_date, labels.node_key, labels.holder_label, labels.pod_uid, attempts.stint_key, attempts.known_node_key as stint_node_key
     from labels
     inner join attempts on labels.usage_date = attempts.usage_date and labels.hpc_job = attempts.hpc_job
 
@@ -47,7 +47,7 @@ by_job as (
 
 by_pod as (
 
-    select labels.usage_date, labels.node_key, labels.holder_label, labels.pod_uid, attempts.stint_key, attempts.node_key as stint_node_key
+    select labels.usage_date, labels.node_key, labels.holder_label, labels.pod_uid, attempts.stint_key, attempts.known_node_key as stint_node_key
     from labels
     inner join attempts
         on labels.usage_date = attempts.usage_date

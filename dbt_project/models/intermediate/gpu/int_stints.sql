@@ -1,4 +1,4 @@
--- Grain: day x stint of an attempt whose node the inventory knows on that day, cut to the day. A stint of the day before is kept for
+-- Grain: day x stint of an attempt x node that bore its host name then, cut to the day (and to the node). A stint of the day before is kept for
 -- its label: a label that outlives its interval loses.
 with
 
@@ -11,7 +11,6 @@ days as (
 attempts as (
 
     select * from {{ ref('int_workload_attempts') }}
-    where not is_empty
 
 ),
 
@@ -29,20 +28,75 @@ dated as (
 
 ),
 
+named as (
+
+    -- the machines that bore the host name while the stint ran; where none did, the best that the day knows
+    select
+        dated.*,
+        names.node_key as known_node_key,
+        names.name_rank,
+        names.valid_from_second,
+        coalesce(names.valid_from_second < dated.ended_second and names.valid_to_second > dated.started_second, false) as is_valid
+    from dated
+    left join {{ ref('int_node_names') }} as names on dated.usage_date = names.usage_date and dated.hostname = names.node_name
+
+),
+
+ranked as (
+
+    select
+        *,
+        max(case when is_valid then 1 else 0 end) over (partition by usage_date, stint_key) as has_valid,
+        row_number() over (partition by usage_date, stint_key order by name_rank, valid_from_second desc, known_node_key) as choice
+    from named
+
+),
+
+chosen as (
+
+    select *
+    from ranked
+    where is_valid or (has_valid = 0 and choice = 1)
+
+),
+
+-- a host name that passed from one machine to the next within the stint: each has it until the next one's validity begins
+tiled as (
+
+    select
+        *,
+        row_number() over (partition by usage_date, stint_key order by valid_from_second, known_node_key) as tile,
+        lead(valid_from_second) over (partition by usage_date, stint_key order by valid_from_second, known_node_key) as next_from_second
+    from chosen
+
+),
+
 placed as (
 
     select
-        dated.*,
-        names.node_key,
-        row_number() over (
-            partition by dated.usage_date, dated.stint_key order by
-                case when names.valid_from_second < dated.ended_second and names.valid_to_second > dated.started_second then 0 else 1 end,
-                names.name_rank, names.valid_from_second desc, names.node_key
-        ) as choice
-    from dated
-    left join {{ ref('int_node_names') }} as names on dated.usage_date = names.usage_date and dated.hostname = names.node_name
+        usage_date,
+        day_from,
+        day_to,
+        workload_key,
+        attempt_key,
+        stint_key,
+        started_second,
+        ended_second,
+        hostname,
+        gpu_ids,
+        gpu_count,
+        namespace,
+        pod,
+        pod_uid,
+        hpc_job,
+        labels,
+        known_node_key,
+        -- a host that the inventory lacks is still a place: its GPU time is told, without dollars
+        coalesce(known_node_key, concat(hostname, '|')) as node_key,
+        case when tile = 1 then from_second else greatest(from_second, valid_from_second) end as from_second,
+        least(to_second, coalesce(next_from_second, to_second)) as to_second
+    from tiled
 
 )
 
 select * from placed
-where choice = 1
