@@ -137,5 +137,10 @@ def write_bill(connection: duckdb.DuckDBPyConnection, folder: Path, month: dt.da
         rows += f" union all {_OTHER_ROWS}) {_line_items()}"
         connection.execute(f"copy ({rows}) to {quote_text(str(data / names[-1]))} (format parquet, compression snappy)")
     files = [f"s3://bench-bills/{EXPORT}/data/{partition}/{name}" for name in names]
-    manifest = {"exportName": EXPORT, "billingPeriod": {"start": f"{month:%Y%m%d}T000000.000Z"}, "compression": "Parquet", "dataFiles": files}
+    manifest = {
+        "exportName": EXPORT,
+        "billingPeriod": {"start": f"{month:%Y%m%d}T000000.000Z"},
+        "compression": "Parquet",
+        "dataFiles": files,
+    }
     (metadata / f"{EXPORT}-Manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")

@@ -11,7 +11,9 @@ def test_a_tiny_company_is_measured_whole(tmp_path):
     text = bench(tmp_path / "bench", gpus=8, charges=400, nights=2)
     result = json.loads((tmp_path / "bench" / "night-1.json").read_text())
     assert [s["stage"] for s in result["stages"]] == ["ingest", "plan", "check_door", "transform", "check_exit", "publish"]
-    assert {"staging", "intermediate/gpu", "intermediate/allocation", "intermediate/charges", "marts", "tests", "frame"} <= set(result["layers"])
+    assert {"staging", "intermediate/gpu", "intermediate/allocation", "intermediate/charges", "marts", "tests", "frame"} <= set(
+        result["layers"]
+    )
     assert float(result["facts"]["residual_usd"]) == 0
     assert result["facts"]["charges"] == 400
     assert result["facts"]["gpu_hours"] == 8 * 24

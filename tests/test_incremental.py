@@ -44,7 +44,10 @@ def _bill(*, reordered: bool = False, restated: bool = False, retagged: bool = F
     rows = files.bill_rows(Cluster("inc", charges=charges))
     for number, day in enumerate(DAYS):
         rows += files.bill_rows(
-            Cluster(f"bucket{number}", charges=[Charge("vol-1", FIRST + number * 86400, usage_type="EBS:VolumeUsage", operation="CreateVolume", unblended="1.5")])
+            Cluster(
+                f"bucket{number}",
+                charges=[Charge("vol-1", FIRST + number * 86400, usage_type="EBS:VolumeUsage", operation="CreateVolume", unblended="1.5")],
+            )
         )
         rows[-1]["resource_tags"] = {"user_team": "late-team" if retagged and day == DAYS[1] else "vision", "user_run_id": "inc-r"}
     if restated:
@@ -164,7 +167,9 @@ def _half_of_dbt(night: nightly.Night, progress: Callable[[str], None]) -> None:
 
 
 @pytest.mark.parametrize("engine", ["{threads: 1, memory_limit: 256MB}"])
-def test_one_thread_and_little_memory_give_the_same_bytes(bench: Bench, tmp_path: Path, whole: tuple[dict[str, str], dict[str, str]], engine: str) -> None:
+def test_one_thread_and_little_memory_give_the_same_bytes(
+    bench: Bench, tmp_path: Path, whole: tuple[dict[str, str], dict[str, str]], engine: str
+) -> None:
     folder = write(tmp_path, restated=True, retagged=True, engine=engine)
     run(bench, folder, "narrow", DAYS[0], DAYS[-1])
     assert_same(bench, "narrow", whole)
@@ -172,7 +177,9 @@ def test_one_thread_and_little_memory_give_the_same_bytes(bench: Bench, tmp_path
 
 def test_a_new_policy_or_code_makes_every_day_dirty(bench: Bench, tmp_path: Path, whole: tuple[dict[str, str], dict[str, str]]) -> None:
     folder = write(tmp_path, restated=True, retagged=True)
-    policy = (planning.REPOSITORY / "policy.yml").read_text(encoding="utf-8").replace("idle_threshold_ratio: 0.01", "idle_threshold_ratio: 0.02")
+    policy = (
+        (planning.REPOSITORY / "policy.yml").read_text(encoding="utf-8").replace("idle_threshold_ratio: 0.01", "idle_threshold_ratio: 0.02")
+    )
     (folder / "policy.yml").write_text(policy, encoding="utf-8")
     settings = (folder / "apportion.yml").read_text(encoding="utf-8")
     (folder / "apportion.yml").write_text(settings + "policy: policy.yml\n", encoding="utf-8")

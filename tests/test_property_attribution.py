@@ -34,7 +34,9 @@ def assert_agreement(bench: Bench, folder: Path, name: str, clusters: list[Clust
     """Every published row of every cluster is the oracle's, to the last digit."""
     bench.night(files.write_inputs(folder, clusters), name, EVE, EVE + dt.timedelta(days=1))
     expected = {c.name: oracle.judge(c, DAY - 86400, DAY, MODELS) for c in clusters}
-    assert sum(len(e.ledger) for e in expected.values()) >= len(clusters) and sum(len(e.attempts) for e in expected.values()) >= len(clusters)
+    assert sum(len(e.ledger) for e in expected.values()) >= len(clusters) and sum(len(e.attempts) for e in expected.values()) >= len(
+        clusters
+    )
     found = compare.differences(clusters, expected, lambda query: bench.read(name, query))
     assert not found, "\n".join(["", *(f"== {cluster}\n" + "\n".join(lines[:8]) for cluster, lines in list(found.items())[:5])])
     total = sum((sum((oracle.money_of(c)[1] for c in k.charges), Decimal(0)) for k in clusters), Decimal(0))
@@ -162,7 +164,9 @@ def smallest(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 def dollars(bench: Bench, resource: str) -> dict[tuple[str | None, str, str | None], Decimal]:
     """(workload, class, reason) -> effective dollars of one machine."""
-    query = "select workload_key, cost_class, reason, sum(effective_cost) from published.fct_cost_allocation where resource_id = ? group by all"
+    query = (
+        "select workload_key, cost_class, reason, sum(effective_cost) from published.fct_cost_allocation where resource_id = ? group by all"
+    )
     return {(w, c, r): d for w, c, r, d in bench.read("smallest", query, [resource])}
 
 

@@ -79,8 +79,25 @@ array_agg({{ value }} ignore nulls order by {{ value }})[safe_offset(cast(greate
 md5(concat({% for e in expressions %}coalesce(concat('=', cast({{ e }} as {{ dbt.type_string() }})), '~'){% if not loop.last %}, '|', {% endif %}{% endfor %}))
 {%- endmacro %}
 
+{#- Text to DECIMAL(38,12). NULL or '' stays NULL; unreadable text is an error. -#}
+{% macro quantity(text) %}{{ return(adapter.dispatch('quantity', 'apportion')(text)) }}{% endmacro %}
+{% macro default__quantity(text) %}cast(nullif({{ text }}, '') as decimal(38, 12)){% endmacro %}
+{% macro duckdb__quantity(text) %}{{ short_decimal(text, apportion.default__quantity(text)) }}{% endmacro %}
+
+{#- DuckDB reads text into a 128-bit decimal 30 times slower than into a 64-bit one: text of at most six digits before the point and
+    twelve behind it, which needs no rounding, goes by the narrow one. -#}
+{% macro short_decimal(text, otherwise) %}{{ return(adapter.dispatch('short_decimal', 'apportion')(text, otherwise)) }}{% endmacro %}
+{% macro default__short_decimal(text, otherwise) %}{{ otherwise }}{% endmacro %}
+{% macro duckdb__short_decimal(text, otherwise) -%}
+case
+  when regexp_matches({{ text }}, '^-?[0-9]{1,6}([.][0-9]{1,12})?$') then cast(cast({{ text }} as decimal(18, 12)) as decimal(38, 12))
+  else {{ otherwise }}
+end
+{%- endmacro %}
+
 {#- Text to DECIMAL(38,12), half-even at the twelfth place (the money rule). NULL or '' stays NULL; unreadable text is an error. -#}
-{% macro money(text) -%}
+{% macro money(text) %}{{ return(adapter.dispatch('money', 'apportion')(text)) }}{% endmacro %}
+{% macro default__money(text) -%}
 cast(
   cast(nullif({{ text }}, '') as decimal(38, 24))
   - (cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24)))
@@ -93,3 +110,4 @@ cast(
     end
   as decimal(38, 12))
 {%- endmacro %}
+{% macro duckdb__money(text) %}{{ short_decimal(text, apportion.default__money(text)) }}{% endmacro %}

@@ -21,9 +21,9 @@ SEGMENT = {"usage_date": DAY, "node_key": "n", "unit_key": "u", "unit_share": 28
 BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     # $1 charged and not allocated
     "law_allocations_sum_to_their_bucket": [("published.fct_charge_bucket", {"bucket_key": "lost", "billed_cost": 1})],
-    # a charge of which no bucket knows
+    # a bucket that no charge made
     "law_every_charge_is_in_one_bucket": [
-        ("intermediate.int_charges", {"usage_date": DAY, "source": "s", "billing_period": DAY, "effective_cost": 1})
+        ("published.fct_charge_bucket", {"usage_date": DAY, "source": "s", "billing_period": DAY, "charge_count": 1, "effective_cost": 1})
     ],
     # 8 GPUs billed an hour, no second classed
     "law_billed_gpu_seconds_are_classed_once": [

@@ -29,7 +29,7 @@ COMMON = set(
 )
 OWN = {
     "bigquery": {"DIV", "JSON_EXTRACT_SCALAR", "LOGICAL_OR", "MOD", "TIMESTAMP_MICROS", "TIMESTAMP_TRUNC", "TO_HEX"},
-    "spark": {"BOOL_OR", "DATE_TRUNC", "DECIMAL", "GET_JSON_OBJECT", "SHIFTLEFT", "TIMESTAMP_MICROS"},
+    "spark": {"BOOL_OR", "DATE_TRUNC", "DECIMAL", "GET_JSON_OBJECT", "SHIFTLEFT", "SHIFTRIGHT", "TIMESTAMP_MICROS"},
 }
 # What the embedded engine's side of a dispatched macro leaves in the compiled SQL -> the macro. On another engine its own side stands there.
 DISPATCHED = {
@@ -38,6 +38,7 @@ DISPATCHED = {
     "NFC_NORMALIZE": "normalised_tag_value",
     "NORMALIZE": "normalised_tag_value",  # sqlglot's own translation of the line above
     "PERCENTILE_DISC": "discrete_percentile",
+    "REGEXP_CONTAINS": "money",  # and quantity: a shortcut for short decimals
     "TO_JSON": "json_string",
 }
 # Column types of the outcome; INT128 comes from wide_int only, whose default side is decimal(38, 0).

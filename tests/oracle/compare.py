@@ -54,7 +54,9 @@ def differences(clusters: Sequence[Cluster], expected: dict[str, Expected], read
         for bucket in sorted({c.bucket for c in cluster.charges} | set(want.ledger)):
             found += _rows_that_differ(bucket, ledger.get(bucket, {}), want.ledger.get(bucket, {}))
         name = cluster.name
-        prefixes = tuple(f"{start}{name}-" for start in ("training_run/", "unregistered/pod/x/", "unregistered/pod/ml/", "unregistered/job/job-"))
+        prefixes = tuple(
+            f"{start}{name}-" for start in ("training_run/", "unregistered/pod/x/", "unregistered/pod/ml/", "unregistered/job/job-")
+        )
         mine = {key for key in attempts if key.startswith(prefixes)} | set(want.attempts)
         for key in sorted(mine):
             got, wish = attempts.get(key), seconds_of(want.attempts[key]) if key in want.attempts else None

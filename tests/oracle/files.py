@@ -128,7 +128,19 @@ def write_nodes(path: Path, clusters: Sequence[Cluster]) -> None:
                 [node.hostname, cluster.name, node.resource_id, node.gpu_count, "NVIDIA A100", 96, 1152, "pool",
                  utc(first) if first is not None else "", utc(last) if last is not None else "", gpus]
             )  # fmt: skip
-    columns = ["hostname", "provider", "resource_id", "gpu_count", "gpu_model", "vcpus", "memory_gib", "pool", "valid_from", "valid_to", "gpus"]
+    columns = [
+        "hostname",
+        "provider",
+        "resource_id",
+        "gpu_count",
+        "gpu_model",
+        "vcpus",
+        "memory_gib",
+        "pool",
+        "valid_from",
+        "valid_to",
+        "gpus",
+    ]
     write_csv(path, columns, rows)
 
 
@@ -158,7 +170,9 @@ def write_samples(folder: Path, name: str, shape: str, samples: Sequence[Sample]
     folder.mkdir(parents=True, exist_ok=True)
     if shape.startswith("wide"):
         columns = ["timestamp", *SAMPLE_LABELS, *METRICS]
-        rows = [[_instant(s), *(getattr(s, f) for f in SAMPLE_LABELS.values()), *(getattr(s, f) for f in METRICS.values())] for s in samples]
+        rows = [
+            [_instant(s), *(getattr(s, f) for f in SAMPLE_LABELS.values()), *(getattr(s, f) for f in METRICS.values())] for s in samples
+        ]
     else:
         columns = ["timestamp", *SAMPLE_LABELS, "metric", "value"]
         rows = [
@@ -175,7 +189,9 @@ def write_samples(folder: Path, name: str, shape: str, samples: Sequence[Sample]
     for position, column in enumerate(columns):
         values = [row[position] for row in rows]
         if column == "timestamp":
-            arrays[column] = pa.array([s.replace("Z", "") for s in values]).cast(pa.timestamp("us")) if values else pa.array([], pa.timestamp("us"))
+            arrays[column] = (
+                pa.array([s.replace("Z", "") for s in values]).cast(pa.timestamp("us")) if values else pa.array([], pa.timestamp("us"))
+            )
         elif column in numbers:
             arrays[column] = pa.array([None if v == "" else float(v) for v in values], pa.float64())
         else:

@@ -98,7 +98,9 @@ class Maker:
             seconds = max(1, seconds - rng.randrange(1, 900))
 
         def row(part: int, **values: str) -> Charge:
-            return Charge(node.resource_id, hour, usage_hours=f"{part / 3600:.12f}", unblended=self.money(), list_cost=self.money(), **values)
+            return Charge(
+                node.resource_id, hour, usage_hours=f"{part / 3600:.12f}", unblended=self.money(), list_cost=self.money(), **values
+            )
 
         if self.on("parallel_rows", 0.3):
             part = rng.randrange(seconds + 1)
@@ -117,7 +119,14 @@ class Maker:
             rows.append(Charge(node.resource_id, hour, line_type=line_type, usage_hours="0", unblended=f"-{self.money(20)}"))
         if self.on("other_charge", 0.25):
             rows.append(
-                Charge(node.resource_id, hour, usage_type="DataTransfer-Out-Bytes", operation="InterZone-Out", usage_hours="3.5", unblended=self.money(5))
+                Charge(
+                    node.resource_id,
+                    hour,
+                    usage_type="DataTransfer-Out-Bytes",
+                    operation="InterZone-Out",
+                    usage_hours="3.5",
+                    unblended=self.money(5),
+                )
             )
 
     # --- intervals
@@ -157,7 +166,9 @@ class Maker:
                     count = rng.randrange(1, len(node.gpus) + 1)
                 first = add(namespace="ml", pod=pod, pod_uid=uid, hpc_job=job, gpu_count=count)
                 if self.on("pod_reuse", 0.2) and first.end is not None:
-                    again = replace(first, workload_id=f"{first.workload_id}b", start=first.end + rng.randrange(0, 300), end=None, pod_uid="")
+                    again = replace(
+                        first, workload_id=f"{first.workload_id}b", start=first.end + rng.randrange(0, 300), end=None, pod_uid=""
+                    )
                     cluster.intervals.append(replace(again, end=again.start + rng.randrange(60, 3000)))
         if len(node.gpus) > 1 and self.on("count_only", 0.25):
             for _ in range(rng.choice([1, 1, 2])):
@@ -250,7 +261,10 @@ class Maker:
         names = [rung] if rung != "mixed" else rng.choice([["sm_active"], ["gpu_util"], ["gr_engine_active", "gpu_util"], []])
         told = {n: f"{value * 100:.2f}" if n == "gpu_util" else f"{value:.6f}" for n in names}
         if rng.random() < garbage:
-            told = {n: rng.choice(["NaN", "9223372036854775794", "140737488355328.0", "-0.5", "101" if n == "gpu_util" else "1.000001"]) for n in told}
+            told = {
+                n: rng.choice(["NaN", "9223372036854775794", "140737488355328.0", "-0.5", "101" if n == "gpu_util" else "1.000001"])
+                for n in told
+            }
         return told
 
 

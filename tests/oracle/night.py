@@ -64,7 +64,13 @@ class Bench:
                 shutil.copyfile(last / name, self.path / "dbt" / "target" / name)
 
     def night(
-        self, folder: Path, name: str, first: dt.date, last: dt.date | None = None, *, stages: Iterable[Callable[..., None]] = COMPUTE_STAGES
+        self,
+        folder: Path,
+        name: str,
+        first: dt.date,
+        last: dt.date | None = None,
+        *,
+        stages: Iterable[Callable[..., None]] = COMPUTE_STAGES,
     ) -> nightly.Night:
         """One night over ``folder`` (it holds apportion.yml) in the home ``name``."""
         home = self.home(name)
@@ -90,7 +96,9 @@ class Bench:
             return found
 
 
-def run_night(folder: Path, home: Path, first: dt.date, last: dt.date, *, stages: Iterable[Callable[..., None]] = COMPUTE_STAGES) -> nightly.Night:
+def run_night(
+    folder: Path, home: Path, first: dt.date, last: dt.date, *, stages: Iterable[Callable[..., None]] = COMPUTE_STAGES
+) -> nightly.Night:
     """Run ``stages`` over ``first``..``last`` as the one writer of ``home``."""
     settings = load_settings(folder / "apportion.yml", home)
     night = nightly.Night(settings, Window(first, last))

@@ -63,7 +63,7 @@ def judge(cluster: Cluster, first_day: int, last_day: int, reading: Reading = CO
 
 
 def _unknown_hosts(cluster: Cluster) -> list[Node]:
-    """Machines that telemetry tells of and the inventory does not: only labels can say who held them."""
+    """Machines that telemetry tells of and the inventory does not: labels, and intervals that name GPUs, say who held them."""
     known = {node.hostname for node in cluster.nodes}
     hosts: dict[str, dict[Gpu, None]] = defaultdict(dict)
     for sample in cluster.samples:

@@ -109,13 +109,13 @@ def hold(cluster: Cluster, node: Node, units: list[Unit], lo: int, hi: int, read
         seen = _label_seconds(labels, seconds, lo)
         whole, pool, named = [], [], []
         chosen = {}
-        for interval in here if is_known(node, day) else []:
+        for interval in here:  # where the inventory lacks the node, a count says nothing: only names and labels tell which GPUs
             if interval.gpu_ids:
                 named.append(interval)
             elif interval in seen:
                 if interval.gpu_count is not None or reading.labels_choose_without_count:
                     chosen[interval] = _chosen(interval, seen[interval])
-            elif interval.gpu_count:
+            elif interval.gpu_count and is_known(node, day):
                 (whole if interval.gpu_count >= node.gpu_count else pool).append(interval)
         for unit in units:
             mine = [i for i in named if unit.gpu is not None and _names(i, unit.gpu)]
@@ -268,7 +268,11 @@ def _mean(unit: Unit, slots: dict[int, list[Sample]], holder: str, lo: int) -> i
     for metric, scale in RUNGS:
         values = []
         for samples in slots.values():
-            told = [(s.micros, v) for s in samples if (v := _ppm(getattr(s, metric), scale)) is not None and _holder_at(unit, s.micros // PPM, lo) == holder]
+            told = [
+                (s.micros, v)
+                for s in samples
+                if (v := _ppm(getattr(s, metric), scale)) is not None and _holder_at(unit, s.micros // PPM, lo) == holder
+            ]
             if told:
                 values.append(max(told)[1])
         if values:

@@ -30,18 +30,27 @@ nodes as (
 
 ),
 
+totals as (
+
+    select usage_date, bucket_key, {{ wide_int('sum(weight)') }} as total_weight, count(*) as share_count
+    from shares
+    group by usage_date, bucket_key
+
+),
+
 weighted as (
 
     select
         shares.*,
+        totals.total_weight,
         buckets.billed_cost as bucket_billed_cost,
         buckets.effective_cost as bucket_effective_cost,
         buckets.list_cost as bucket_list_cost,
-        buckets.contracted_cost as bucket_contracted_cost,
-        {{ wide_int('sum(shares.weight) over (partition by shares.usage_date, shares.bucket_key)') }} as total_weight,
-        count(*) over (partition by shares.usage_date, shares.bucket_key) as share_count
+        buckets.contracted_cost as bucket_contracted_cost
     from shares
+    inner join totals on shares.usage_date = totals.usage_date and shares.bucket_key = totals.bucket_key
     inner join buckets on shares.usage_date = buckets.usage_date and shares.bucket_key = buckets.bucket_key
+    where totals.share_count > 1
 
 ),
 
@@ -65,7 +74,6 @@ floors as (
         {{ allocation_remainder(basis ~ '_units', 'weight', 'total_weight') }} as {{ basis }}_remainder{% if not loop.last %},{% endif %}
         {%- endfor %}
     from units
-    where share_count > 1
 
 ),
 
@@ -90,18 +98,22 @@ allocated as (
         bucket_key, usage_date, node_key, workload_key, attempt_key, cost_class, component, route, reason, evidence, method_id, activity_rung,
         weight, total_weight, gpu_second_weight,
         {%- for basis in allocated_bases() %}
-        {{ allocation_amount('bucket_' ~ basis, basis ~ '_floor', basis ~ '_leftover', basis ~ '_rank') }} as {{ basis }}{% if not loop.last %},{% endif %}
+        {{ allocation_amount('bucket_' ~ basis, basis ~ '_floor', basis ~ '_leftover', basis ~ '_rank') }} as {{ basis }},
         {%- endfor %}
+        false as is_whole
     from ranked
     union all
+    -- most buckets are not split at all: one share takes the bucket's own amounts
     select
-        bucket_key, usage_date, node_key, workload_key, attempt_key, cost_class, component, route, reason, evidence, method_id, activity_rung,
-        weight, total_weight, gpu_second_weight,
+        shares.bucket_key, shares.usage_date, shares.node_key, shares.workload_key, shares.attempt_key, shares.cost_class, shares.component, shares.route,
+        shares.reason, shares.evidence, shares.method_id, shares.activity_rung, shares.weight, totals.total_weight, shares.gpu_second_weight,
         {%- for basis in allocated_bases() %}
-        bucket_{{ basis }} as {{ basis }}{% if not loop.last %},{% endif %}
+        cast(null as decimal(38, 12)) as {{ basis }},
         {%- endfor %}
-    from units
-    where share_count = 1
+        true as is_whole
+    from shares
+    inner join totals on shares.usage_date = totals.usage_date and shares.bucket_key = totals.bucket_key
+    where totals.share_count = 1
 
 ),
 
@@ -149,10 +161,9 @@ ledger as (
         cast(allocated.total_weight as decimal(38, 0)) as bucket_weight,
         case when allocated.gpu_second_weight is not null and buckets.compute_seconds is not null
             then {{ gpu_seconds('allocated.gpu_second_weight', scaled=true) }} end as gpu_seconds,
-        allocated.billed_cost,
-        allocated.effective_cost,
-        allocated.list_cost,
-        allocated.contracted_cost
+        {%- for basis in allocated_bases() %}
+        case when allocated.is_whole then buckets.{{ basis }} else allocated.{{ basis }} end as {{ basis }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
     from allocated
     inner join buckets on allocated.usage_date = buckets.usage_date and allocated.bucket_key = buckets.bucket_key
     left join workload_tags on allocated.usage_date = workload_tags.usage_date and allocated.workload_key = workload_tags.workload_key

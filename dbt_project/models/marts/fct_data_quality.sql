@@ -83,18 +83,18 @@ empty_intervals as (
 
 collisions as (
 
-    select charges.usage_date, charges.source as subject, 'charges_with_tag_collision' as measure, cast(count(*) as bigint) as measured_value
-    from {{ ref('int_charges') }} as charges
-    inner join {{ ref('int_tag_sets') }} as tag_sets on charges.tags = tag_sets.tags
+    select buckets.usage_date, buckets.source as subject, 'charges_with_tag_collision' as measure, cast(sum(buckets.charge_count) as bigint) as measured_value
+    from {{ ref('int_charge_buckets') }} as buckets
+    inner join {{ ref('int_tag_sets') }} as tag_sets on buckets.tags = tag_sets.tags
     where tag_sets.has_collision
-    group by charges.usage_date, charges.source
+    group by buckets.usage_date, buckets.source
 
 ),
 
 quarantined as (
 
-    select usage_date, source as subject, concat('quarantined: ', quarantine_reason) as measure, cast(count(*) as bigint) as measured_value
-    from {{ ref('int_charges') }}
+    select usage_date, source as subject, concat('quarantined: ', quarantine_reason) as measure, cast(sum(charge_count) as bigint) as measured_value
+    from {{ ref('int_charge_buckets') }}
     where quarantine_reason is not null
     group by usage_date, source, quarantine_reason
 

@@ -3,7 +3,7 @@ with
 
 buckets as (
 
-    select distinct bucket_key, usage_date, resource_id, resource_alias, compute_kind, window_from, window_to
+    select bucket_key, usage_date, resource_id, resource_alias, compute_kind, window_from, window_to
     from {{ ref('int_charge_buckets') }}
     where resource_id is not null and fixed_cost_class is null
 

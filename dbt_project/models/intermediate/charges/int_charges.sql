@@ -1,5 +1,6 @@
--- Grain: one charge of the night's days. The union of every bill; from here on no model knows a provider's format.
-{{ config(materialized='table') }}
+-- Grain: one charge of the night's days. The union of every bill; from here on no model knows a provider's format. A view: nobody
+-- needs all of its columns, and writing a million wide rows down costs more than reading the few that are needed again.
+{{ config(materialized='view') }}
 
 with
 

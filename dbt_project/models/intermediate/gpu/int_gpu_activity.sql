@@ -35,7 +35,6 @@ plain_observations as (
         segments.holder_key,
         unit_blocks.series_key,
         sum(bit_count(unit_blocks.observed_mask)) as observed_slots,
-        sum(bit_count(unit_blocks.observed_mask)) as series_slots,
         sum(bit_count(unit_blocks.sm_active_mask)) as sm_active_slots,
         sum(unit_blocks.sm_active_ppm) as sm_active_ppm,
         sum(bit_count(unit_blocks.gr_engine_active_mask)) as gr_engine_active_slots,
@@ -62,13 +61,9 @@ detail_slots as (
         segments.holder_key,
         details.series_key,
         details.slot_from,
-        -- a slot cut by an edge has a piece for each holder, and is one slot of its series
-        row_number() over (
-            partition by details.usage_date, details.unit_key, segments.hour_from, details.series_key, details.slot_from order by segments.holder_key
-        ) as piece,
-        max({{ wide_int('details.sampled_micros') }} * 1000001 + details.sm_active_ppm) % 1000001 as sm_active_ppm,
-        max({{ wide_int('details.sampled_micros') }} * 1000001 + details.gr_engine_active_ppm) % 1000001 as gr_engine_active_ppm,
-        max({{ wide_int('details.sampled_micros') }} * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm
+        max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.sm_active_ppm) % 1000001 as sm_active_ppm,
+        max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gr_engine_active_ppm) % 1000001 as gr_engine_active_ppm,
+        max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm
     from details
     inner join segments
         on details.usage_date = segments.usage_date
@@ -88,7 +83,6 @@ detail_observations as (
         holder_key,
         series_key,
         count(*) as observed_slots,
-        count(case when piece = 1 then 1 end) as series_slots,
         count(sm_active_ppm) as sm_active_slots,
         sum(sm_active_ppm) as sm_active_ppm,
         count(gr_engine_active_ppm) as gr_engine_active_slots,
@@ -109,7 +103,6 @@ observations as (
         holder_key,
         series_key,
         cast(sum(observed_slots) as bigint) as observed_slots,
-        cast(sum(series_slots) as bigint) as own_series_slots,
         cast(sum(sm_active_slots) as bigint) as sm_active_slots,
         cast(sum(sm_active_ppm) as bigint) as sm_active_ppm,
         cast(sum(gr_engine_active_slots) as bigint) as gr_engine_active_slots,
@@ -121,17 +114,36 @@ observations as (
 
 ),
 
-series_totals as (
+series_slots as (
 
-    select *, sum(own_series_slots) over (partition by usage_date, unit_key, hour_from, series_key) as series_slots
-    from observations
+    -- a slot cut by an edge has a piece for each holder, and is one slot of its series
+    select usage_date, unit_key, hour_from, series_key, sum(slots) as slots
+    from (
+        select usage_date, unit_key, hour_from, series_key, sum(observed_slots) as slots
+        from plain_observations
+        group by usage_date, unit_key, hour_from, series_key
+        union all
+        select usage_date, unit_key, hour_from, series_key, count(distinct slot_from)
+        from detail_slots
+        group by usage_date, unit_key, hour_from, series_key
+    ) as both_kinds
+    group by usage_date, unit_key, hour_from, series_key
 
 ),
 
 ranked_series as (
 
-    select *, dense_rank() over (partition by usage_date, unit_key, hour_from order by series_slots desc, series_key) as series_rank
-    from series_totals
+    select
+        observations.*,
+        dense_rank() over (
+            partition by observations.usage_date, observations.unit_key, observations.hour_from order by series_slots.slots desc, observations.series_key
+        ) as series_rank
+    from observations
+    inner join series_slots
+        on observations.usage_date = series_slots.usage_date
+        and observations.unit_key = series_slots.unit_key
+        and observations.hour_from = series_slots.hour_from
+        and observations.series_key = series_slots.series_key
 
 ),
 

@@ -102,7 +102,7 @@ summed as (
         sum(case when segments.is_covered and segments.evidence <> 'count_only'
             then segments.unit_share * (segments.to_second - segments.from_second) * activity.activity_ppm else 0 end) as used_weight,
         min(activity.activity_rung) as activity_rung,
-        max(case when segments.is_contested then segments.to_second - segments.from_second else 0 end) as contested_seconds
+        sum(case when segments.is_contested then segments.to_second - segments.from_second else 0 end) as contested_seconds
     from segments
     left join activity
         on segments.usage_date = activity.usage_date

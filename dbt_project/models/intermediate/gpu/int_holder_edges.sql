@@ -1,5 +1,5 @@
--- Grain: day x node x second at which a workload interval starts or ends there. Between two edges a label or an interval cannot
--- change its meaning.
+-- Grain: day x node x second at which a workload interval starts or ends there, or the inventory's stretch of the node ends. Between
+-- two edges neither a label nor an interval can change its meaning, and no fill is stopped.
 with
 
 days as (
@@ -22,6 +22,8 @@ seconds as (
     select usage_date, node_key, started_second as edge_second from placed
     union
     select usage_date, node_key, ended_second from placed
+    union
+    select usage_date, node_key, to_second from {{ ref('int_node_validity') }}
 
 ),
 

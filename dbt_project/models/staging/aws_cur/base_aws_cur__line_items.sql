@@ -31,7 +31,7 @@ renamed as (
         line_item_currency_code as currency,
         nullif(savings_plan_savings_plan_a_r_n, '') as savings_plan_arn,
         nullif(reservation_reservation_a_r_n, '') as reservation_arn,
-        cast(nullif(line_item_usage_amount, '') as decimal(38, 12)) as usage_amount,
+        {{ quantity('line_item_usage_amount') }} as usage_amount,
         {{ money('line_item_unblended_cost') }} as unblended_cost,
         {{ money('line_item_net_unblended_cost') }} as net_unblended_cost,
         {{ money('pricing_public_on_demand_cost') }} as public_on_demand_cost,

@@ -27,7 +27,7 @@ renamed as (
         nullif(resource_global_name, '') as resource_global_name,
         nullif(adjustment_info_type, '') as adjustment_type,
         currency,
-        cast(nullif(usage_amount, '') as decimal(38, 12)) as usage_amount,
+        {{ quantity('usage_amount') }} as usage_amount,
         usage_unit,
         {{ money('cost') }} as cost,
         {{ money('cost_at_list') }} as cost_at_list,
