@@ -86,7 +86,7 @@ def write_settings(folder: Path, memory_limit: str) -> Path:
     return path
 
 
-def write_company(folder: Path, size: Size, day_count: int, *, memory_limit: str = "2GB") -> Path:
+def write_company(folder: Path, size: Size, day_count: int, *, memory_limit: str = "1500MB") -> Path:
     """Let ``folder`` hold the first ``day_count`` days; days that are there already stay as they are. Returns the settings file."""
     last = FIRST_DAY + dt.timedelta(days=day_count - 1)
     with company.connect(size, FIRST_DAY, last) as connection:
