@@ -16,8 +16,9 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,14 @@ class Meter:
         self.stages: list[dict[str, Any]] = []
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[list[dict[str, Any]]]:
-        """Measure what the block costs, in all threads and finished children. Parts with their own peaks go into the yielded list."""
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure what the block costs, in all threads and finished children."""
         reset_peak()
         wall, cpu = time.monotonic(), cpu_seconds()
-        inner: list[dict[str, Any]] = []
-        yield inner
-        peak = max([peak_bytes(), *(part["peak_bytes"] for part in inner)])
-        self.stages.append({"stage": name, "cpu_seconds": cpu_seconds() - cpu, "wall_seconds": time.monotonic() - wall, "peak_bytes": peak})
+        yield
+        self.stages.append(
+            {"stage": name, "cpu_seconds": cpu_seconds() - cpu, "wall_seconds": time.monotonic() - wall, "peak_bytes": peak_bytes()}
+        )
 
 
 def cpu_seconds() -> float:
@@ -73,13 +74,17 @@ def peak_bytes() -> int:
 def measure(settings: Settings, first: dt.date, last: dt.date) -> dict[str, Any]:
     """Run the night of ``first`` to ``last`` and report stages, layers, models, the scan and the published facts."""
     meter = Meter()
-    nodes: list[dict[str, Any]] = []
     night = nightly.Night(settings, nightly.window_of(first, last))
     with nightly.writer(settings):
         for name, stage in nightly.STAGES:
-            with meter.stage(name) as parts, dbt_meter(parts) if name == "transform" else nullcontext():
-                stage(night, lambda _: None)
-                nodes = parts or nodes
+            if name.startswith("check") and find_spec("pipelines.checks") is None:
+                continue
+            with meter.stage(name):
+                if name == "transform":
+                    with dbt_meter() as nodes:
+                        stage(night, lambda _: None)
+                else:
+                    stage(night, lambda _: None)
     days = night.planned.dirty_days
     needed = [d for d in night.deliveries if d.covers and any(d.covers[0] <= day <= d.covers[1] for day in days)]
     yardstick = scan(settings, needed)
@@ -100,10 +105,11 @@ def measure(settings: Settings, first: dt.date, last: dt.date) -> dict[str, Any]
 
 
 @contextmanager
-def dbt_meter(nodes: list[dict[str, Any]]) -> Iterator[None]:
-    """Fill ``nodes`` with what each of dbt's nodes cost: right where they run one after another, as ours do."""
+def dbt_meter() -> Iterator[list[dict[str, Any]]]:
+    """CPU seconds between the finishes of dbt's nodes: right where nodes run one after another, as ours do."""
     import dbt.cli.main as runner
 
+    nodes: list[dict[str, Any]] = []
     last = cpu_seconds()
 
     def heard(event: Any) -> None:
@@ -113,15 +119,13 @@ def dbt_meter(nodes: list[dict[str, Any]]) -> Iterator[None]:
         now = cpu_seconds()
         if event.info.name == "NodeFinished":
             info = event.data.node_info
-            layer = layer_of(info.node_path, info.resource_type)
-            nodes.append({"node": info.unique_id, "layer": layer, "cpu_seconds": now - last, "peak_bytes": peak_bytes()})
-        reset_peak()
+            nodes.append({"node": info.unique_id, "layer": layer_of(info.node_path, info.resource_type), "cpu_seconds": now - last})
         last = now
 
     plain = runner.dbtRunner
     runner.dbtRunner = partial(plain, callbacks=[heard])  # type: ignore[assignment, misc]
     try:
-        yield
+        yield nodes
     finally:
         runner.dbtRunner = plain  # type: ignore[misc]
 
