@@ -27,7 +27,9 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    memory_limit: str = Field(default="1500MB", pattern=r"^[0-9]+ ?[KMGT]i?B$", description="what the engine may use before it spills to disk")
+    memory_limit: str = Field(
+        default="1500MB", pattern=r"^[0-9]+ ?[KMGT]i?B$", description="what the engine may use before it spills to disk"
+    )
     threads: int = Field(default=2, ge=1, description="threads of the engine; the figures do not depend on it")
 
 
