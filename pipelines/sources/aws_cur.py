@@ -16,6 +16,7 @@ from typing import Any, ClassVar, cast
 from pydantic import Field
 
 from pipelines.errors import DeliveryRefused
+from pipelines.ingestion.cur_columns import LINE_ITEMS, REQUIRED, TABLE
 from pipelines.ingestion.cur_manifest import Manifest, chosen, find_root
 from pipelines.ingestion.engine import connect, identifier, timestamp_sql
 from pipelines.ingestion.money import check_money
@@ -23,74 +24,12 @@ from pipelines.ingestion.objects import ObjectInfo, ObjectStore, open_store
 from pipelines.ingestion.parquet_files import parquet_facts
 from pipelines.ingestion.tabular import csv_to_parquet
 from pipelines.landing import Landing, Staging
-from pipelines.source import Column, ColumnType, Delivery, RawTable, Source, SourceConfig, Window
+from pipelines.source import Delivery, RawTable, Source, SourceConfig, Window
 
-TABLE = "line_items"
 CROSSOVER_DAYS = 3  # rows of a month's first and last hours lie in the neighbouring billing period
 ATTEMPTS = 3  # at reading a period whose manifest changes meanwhile
-CONVERSION = 1  # raise it when the same bytes land differently than before: periods are then landed again
-REQUIRED = (
-    "line_item_unblended_cost",
-    "line_item_line_item_type",
-    "line_item_usage_start_date",
-    "line_item_usage_account_id",
-    "line_item_product_code",
-)
+CONVERSION = 2  # raise it when the same bytes land differently than before: periods are then landed again
 _START, _END, _INVOICE = "line_item_usage_start_date", "line_item_usage_end_date", "bill_invoice_id"
-
-_COLUMNS = """
-identity_line_item_id | VARCHAR | identifies the row within one delivery only
-bill_bill_type | VARCHAR | Anniversary (monthly), Purchase (upfront) or Refund
-bill_billing_entity | VARCHAR | who sells: AWS, AWS Marketplace
-bill_billing_period_start_date | TIMESTAMP | first instant of the billing period
-bill_billing_period_end_date | TIMESTAMP | end of the billing period
-bill_invoice_id | VARCHAR | the invoice; empty until the bill is final
-bill_payer_account_id | VARCHAR | the account that pays
-line_item_usage_account_id | VARCHAR | the account that used
-line_item_usage_start_date | TIMESTAMP | start of the usage; NULL where it could not be read
-line_item_usage_end_date | TIMESTAMP | end of the usage, exclusive
-line_item_line_item_type | VARCHAR | Usage, DiscountedUsage, SavingsPlanCoveredUsage, Tax, Credit and so on
-line_item_line_item_description | VARCHAR | the charge in words
-line_item_product_code | VARCHAR | the service, such as AmazonEC2
-line_item_usage_type | VARCHAR | what was used, such as BoxUsage:p4d.24xlarge
-line_item_operation | VARCHAR | the operation, such as RunInstances
-line_item_availability_zone | VARCHAR | the availability zone
-line_item_resource_id | VARCHAR | the instance, volume or other resource; empty where there is none
-line_item_usage_amount | MONEY | usage in the pricing unit, as exact decimal text
-line_item_currency_code | VARCHAR | currency of the costs
-line_item_unblended_cost | MONEY | what AWS charges for this row; never missing
-line_item_net_unblended_cost | MONEY | the same after negotiated discounts; only where there are any
-pricing_public_on_demand_cost | MONEY | the list price of the same usage
-pricing_term | VARCHAR | OnDemand, Reserved or Spot
-pricing_unit | VARCHAR | the unit of the usage amount
-product_instance_type | VARCHAR | the instance type
-product_region_code | VARCHAR | the region
-product_product_family | VARCHAR | the product family, such as Compute Instance
-product_servicecode | VARCHAR | the service's code in the price list
-reservation_reservation_a_r_n | VARCHAR | the reservation that covers or causes the row
-reservation_effective_cost | MONEY | amortised cost of the covered usage
-reservation_net_effective_cost | MONEY | the same after negotiated discounts
-reservation_unused_amortized_upfront_fee_for_billing_period | MONEY | unused part of the upfront fee
-reservation_net_unused_amortized_upfront_fee_for_billing_period | MONEY | the same after negotiated discounts
-reservation_unused_recurring_fee | MONEY | unused part of the recurring fee
-reservation_net_unused_recurring_fee | MONEY | the same after negotiated discounts
-reservation_amortized_upfront_fee_for_billing_period | MONEY | the period's part of the upfront fee
-savings_plan_savings_plan_a_r_n | VARCHAR | the Savings Plan that covers or causes the row
-savings_plan_savings_plan_effective_cost | MONEY | amortised cost of the covered usage
-savings_plan_net_savings_plan_effective_cost | MONEY | the same after negotiated discounts
-savings_plan_total_commitment_to_date | MONEY | the commitment of the hour, upfront part amortised
-savings_plan_used_commitment | MONEY | the used part of it
-savings_plan_amortized_upfront_commitment_for_billing_period | MONEY | the period's part of the upfront commitment
-split_line_item_parent_resource_id | VARCHAR | the instance that a split (container) row restates
-resource_tags | JSON | cost allocation tags of the resource: key to value
-cost_category | JSON | cost categories: name to value
-tags | JSON | tags of resources, users, accounts and cost categories, keys with their origin
-"""
-
-
-def _columns() -> tuple[Column, ...]:
-    rows = (line.split(" | ") for line in _COLUMNS.strip().splitlines())
-    return tuple(Column(name, cast(ColumnType, kind), description) for name, kind, description in rows)
 
 
 class AwsCurConfig(SourceConfig):
@@ -105,7 +44,7 @@ class AwsCur(Source):
 
     kind: ClassVar[str] = "aws_cur"
     description: ClassVar[str] = "AWS Cost and Usage Report 2.0 from Data Exports (gzip/csv or Parquet, overwrite or keep-every-delivery)"
-    tables: ClassVar[tuple[RawTable, ...]] = (RawTable(TABLE, "one row per line item of the bill, as AWS delivered it", _columns()),)
+    tables: ClassVar[tuple[RawTable, ...]] = (LINE_ITEMS,)
     config_model: ClassVar[type[SourceConfig]] = AwsCurConfig
     config: AwsCurConfig
 
