@@ -102,7 +102,7 @@ def fct_reconciliation(days: Collection[dt.date]) -> list[Expectation]:
     return [
         no_rows(
             f"{column} is 0",
-            f"select source, billing_period, account_id, currency, {column} from {{batch}} where {column} is null or {column} <> 0",  # noqa: S608
+            f"select source, billing_period, usage_month, currency, account_id, invoice_id, {column} from {{batch}} where {column} is null or {column} <> 0",  # noqa: S608
             column=column,
         )
         for column in ("delivery_residual", "allocation_residual_usd")

@@ -15,7 +15,7 @@ dated as (
     select *, coalesce(cast(usage_start as date), billing_period) as usage_date
     from staged
     {% if is_incremental() -%}
-    where delivery_id not in (select delivery_id from {{ this }})
+    where concat(source, '/', delivery_id) not in (select distinct concat(source, '/', delivery_id) from {{ this }})
     {%- endif %}
 
 ),
