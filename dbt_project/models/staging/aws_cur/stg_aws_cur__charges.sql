@@ -23,7 +23,8 @@ charges as (
         service_category,
         -- an old Spot row names its instance type in its description only
         case
-            when usage_type like '%SpotUsage' then concat(usage_type, ':', coalesce(instance_type, {{ dbt.split_part('charge_description', "' '", 1) }}))
+            when usage_type like '%SpotUsage' and instance_type is not null then concat(usage_type, ':', instance_type)
+            when usage_type like '%SpotUsage' and charge_description like '%_._% %' then concat(usage_type, ':', {{ dbt.split_part('charge_description', "' '", 1) }})
             else usage_type
         end as sku,
         region,
