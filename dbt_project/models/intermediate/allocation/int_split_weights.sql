@@ -61,8 +61,8 @@ named as (
         coalesce(
             by_uid.workload_key,
             by_name.workload_key,
-            concat('training_run/', tag_sets.run_id),
-            concat('endpoint/', tag_sets.endpoint),
+            case when tag_sets.run_id is not null then concat('training_run/', tag_sets.run_id) end,
+            case when tag_sets.endpoint is not null then concat('endpoint/', tag_sets.endpoint) end,
             concat('unregistered/', wanted.namespace, '/', wanted.pod)
         ) as workload_key,
         case when by_uid.workload_key is not null then by_uid.attempt_key else by_name.attempt_key end as attempt_key,
