@@ -69,7 +69,9 @@ class Focus(Source):
     """Every delivery replaces its period as a whole: a file, or a billing month."""
 
     kind: ClassVar[str] = "focus"
-    description: ClassVar[str] = "FOCUS 1.0 to 1.4 Cost and Usage files of any provider (CSV, gzipped CSV, Parquet), AWS's FOCUS export included"
+    description: ClassVar[str] = (
+        "FOCUS 1.0 to 1.4 Cost and Usage files of any provider (CSV, gzipped CSV, Parquet), AWS's FOCUS export included"
+    )
     tables: ClassVar[tuple[RawTable, ...]] = (ROWS,)
     config_model: ClassVar[type[SourceConfig]] = FocusConfig
     config: FocusConfig
@@ -137,7 +139,6 @@ class Focus(Source):
         for _ in range(ATTEMPTS):
             if manifest is None:
                 return None
-            outcome: Delivery | DeliveryRefused | Sealing
             try:
                 bundle = by_manifest(manifest, manifest_files(store, manifest))
                 with landing.stage(self.name, self.kind, period) as staging:
@@ -145,11 +146,10 @@ class Focus(Source):
                     again = chosen(store, root, export, period)
                     if _is_same(manifest, again):
                         return outcome if isinstance(outcome, Delivery) else staging.seal(**outcome)
-            except DeliveryRefused as error:
+            except DeliveryRefused:
                 again = chosen(store, root, export, period)
                 if _is_same(manifest, again):
                     raise
-                del error
             manifest = again
         raise DeliveryRefused(
             f"billing period {period} changed {ATTEMPTS} times while it was read",
@@ -187,9 +187,7 @@ class Focus(Source):
                 incoming = Path(scratch, "incoming.csv.gz" if info.key.lower().endswith(".gz") else "incoming")
                 origin["source_sha256"] = store.download(info, incoming)
                 target = staging.path(TABLE)
-                found = land_file(
-                    incoming, target, where=where, provider=self.config.provider, scratch=Path(scratch), rejects=rejects
-                )
+                found = land_file(incoming, target, where=where, provider=self.config.provider, scratch=Path(scratch), rejects=rejects)
             self._refuse_repeats(found, origin, bundle, staging, landing, where)
             if bundle.month is not None and set(found.months) - {bundle.month}:
                 raise DeliveryRefused(
