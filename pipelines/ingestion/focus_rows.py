@@ -6,9 +6,7 @@ files belong to a delivery (focus_layouts.py), what a charge means (dbt models).
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +14,20 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import DeliveryRefused
+from pipelines.ingestion.control_totals import control_totals
 from pipelines.ingestion.engine import connect, identifier, literal, timestamp_sql
 from pipelines.ingestion.focus_schema import FOCUS_NAMES, ROWS, Header, recognise
-from pipelines.ingestion.gunzip import expand, is_gzip
 from pipelines.ingestion.money import check_money
 from pipelines.ingestion.parquet_files import parquet_facts
 from pipelines.ingestion.rejects import Rejects
 from pipelines.ingestion.tabular import csv_to_parquet
+from pipelines.source import ControlTotal
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 KEY_VALUE = ("tags", "allocated_tags", "x_cost_categories", "x_discounts")
 QUANTITIES = tuple(c.name for c in ROWS.columns if c.type == "MONEY" and c.name.endswith("_quantity"))
 COSTS = tuple(c.name for c in ROWS.columns if c.type == "MONEY" and c.name not in QUANTITIES)
-_HEADER_BYTES = 1 << 20
+DIMENSIONS = {"currency": "billing_currency", "account_id": "coalesce(sub_account_id, billing_account_id)", "invoice_id": "invoice_id"}
 _AGAIN = "have the file delivered again; nothing of it was used"
 
 
@@ -37,7 +36,7 @@ class FileFacts:
     """What the rows of one landed file say.
 
     days: first and last UTC day, None without rows. months: billing periods as ``YYYY-MM``. period_end: the latest end of a billing
-    period. uninvoiced_rows: rows without an invoice id.
+    period. uninvoiced_rows: rows without an invoice id. controls: what BilledCost sums to.
     """
 
     rows: int
@@ -46,6 +45,7 @@ class FileFacts:
     period_end: dt.datetime | None
     uninvoiced_rows: int
     ignored_columns: tuple[str, ...]
+    controls: tuple[ControlTotal, ...]
 
 
 def land_file(incoming: Path, target: Path, *, where: str, provider: str | None, scratch: Path, rejects: Rejects) -> FileFacts:
@@ -58,11 +58,16 @@ def land_file(incoming: Path, target: Path, *, where: str, provider: str | None,
         _, types = parquet_facts(incoming, where)
         header, source = recognise(tuple(types), where), incoming
     else:
-        header = recognise(_csv_names(incoming, where), where)
+        found: list[Header] = []
+
+        def columns(names: tuple[str, ...]) -> dict[str, str]:
+            found.append(recognise(names, where))
+            return {own: raw for raw, own in found[0].columns.items()}
+
         source = scratch / "records.parquet"
-        csv_to_parquet(incoming, source, {own: raw for raw, own in header.columns.items()}, required=(), where=where)
-        types = dict.fromkeys(header.columns, "VARCHAR")
-        header = Header({raw: raw for raw in header.columns}, header.ignored)
+        csv_to_parquet(incoming, source, columns, required=(), where=where)
+        types = dict.fromkeys(found[0].columns, "VARCHAR")
+        header = Header({raw: raw for raw in types}, found[0].ignored)
     with connect(scratch) as con:
         con.execute(
             f"CREATE VIEW records AS SELECT * FROM read_parquet({literal(source)}, file_row_number=true, hive_partitioning=false)"  # noqa: S608
@@ -72,18 +77,8 @@ def land_file(incoming: Path, target: Path, *, where: str, provider: str | None,
         _count_unread(con, header, types, target, where, rejects)
         check_money(target, {c: c for c in COSTS}, never_missing=("billed_cost", "effective_cost"), where=where, scratch=scratch)
         _check_quantities(con, target, where)
-        return _facts(con, target, where, header.ignored)
-
-
-def _csv_names(path: Path, where: str) -> tuple[str, ...]:
-    """The header's names; what is wrong with the file as a whole is found when it is read."""
-    if is_gzip(path):
-        piece = next(expand(path, where), b"")[:_HEADER_BYTES]
-    else:
-        with path.open("rb") as handle:
-            piece = handle.read(_HEADER_BYTES)
-    text = piece.decode("utf-8-sig", errors="replace")
-    return tuple(next(csv.reader(io.StringIO(text, newline="")), ()))
+        controls = control_totals(target, "billed_cost", DIMENSIONS, where=where, scratch=scratch)
+        return _facts(con, target, where, header.ignored, controls)
 
 
 def _expressions(header: Header, types: Mapping[str, str], provider: str | None) -> dict[str, str]:
@@ -170,7 +165,9 @@ def _check_quantities(con: duckdb.DuckDBPyConnection, target: Path, where: str) 
         raise DeliveryRefused(f"unreadable quantity ({', '.join(QUANTITIES)})", where=f"{where}, row {row + 1}", remedy=_AGAIN)
 
 
-def _facts(con: duckdb.DuckDBPyConnection, target: Path, where: str, ignored: tuple[str, ...]) -> FileFacts:
+def _facts(
+    con: duckdb.DuckDBPyConnection, target: Path, where: str, ignored: tuple[str, ...], controls: tuple[ControlTotal, ...]
+) -> FileFacts:
     # a charge of more than a day (a yearly fee) lies on its first day; without a start it lies on the billing period's
     day = "coalesce(charge_period_start, billing_period_start)"
     last = (
@@ -186,4 +183,4 @@ def _facts(con: duckdb.DuckDBPyConnection, target: Path, where: str, ignored: tu
     ).fetchone()
     if nowhere is not None:
         raise DeliveryRefused("BillingPeriodStart is empty", where=f"{where}, row {nowhere + 1}", remedy=_AGAIN)
-    return FileFacts(rows, (first, final) if rows else None, tuple(months or ()), end, uninvoiced, ignored)
+    return FileFacts(rows, (first, final) if rows else None, tuple(months or ()), end, uninvoiced, ignored, controls)

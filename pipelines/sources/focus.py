@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from pipelines.errors import DeliveryRefused
+from pipelines.ingestion.control_totals import merged
 from pipelines.ingestion.cur_manifest import chosen, find_root
 from pipelines.ingestion.focus_layouts import Bundle, by_file, by_folder, by_manifest, is_bill, is_final, manifest_files
 from pipelines.ingestion.focus_rows import FileFacts, land_file
@@ -207,7 +208,11 @@ class Focus(Source):
         end = None if None in ends else max((e for e in ends if e is not None), default=None)
         rows, uninvoiced = sum(f.rows for f in facts), sum(f.uninvoiced_rows for f in facts)
         final = is_final(uninvoiced, rows, end, bundle.as_of, self.config.final_after_days)
-        return {"covers": (min(days), max(days)) if days else None, "finality": "final" if final else "provisional"}
+        return {
+            "covers": (min(days), max(days)) if days else None,
+            "finality": "final" if final else "provisional",
+            "controls": merged(total for found in facts for total in found.controls),
+        }
 
     def _options(self) -> str:
         """Changes when an option of this entry changes what a file becomes."""
