@@ -132,8 +132,9 @@ charges as (
         case
             -- the resource's other row has its cost; what was paid for it at another time is no part of a machine's price
             when is_true_up then null
-            -- the last part of an ARN or of a Google resource name is what inventories know the machine by
-            when full_resource_id like 'arn:%:ec2:%' or full_resource_id like '//compute.googleapis.com/%' then regexp_extract(full_resource_id, '[^/]+$')
+            -- the last part of a machine's or volume's ARN or Google resource name is what inventories know it by; a commitment keeps its own
+            when full_resource_id like 'arn:%:ec2:%:instance/%' or full_resource_id like 'arn:%:ec2:%:volume/%'
+                or full_resource_id like '//compute.googleapis.com/%' then regexp_extract(full_resource_id, '[^/]+$')
             else full_resource_id
         end as resource_id,
         case when not is_true_up then resource_name end as resource_alias,
