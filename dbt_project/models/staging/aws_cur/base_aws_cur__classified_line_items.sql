@@ -43,6 +43,8 @@ recognised as (
         ) as is_instance,
         -- a capacity reservation's hours without an instance
         coalesce(line_items.product_code = 'AmazonEC2' and (line_items.usage_type like '%UnusedBox:%' or line_items.usage_type like '%UnusedDed:%'), false) as is_unused_capacity,
+        -- the same reservation's hours at no price: what it costs stands on its instances and on its unused hours
+        coalesce(line_items.product_code = 'AmazonEC2' and (line_items.usage_type like '%Reservation:%' or line_items.usage_type like '%DedicatedRes:%'), false) as is_reserved_capacity,
         -- a Capacity Block for ML: its fee, and its instances' hours at no price
         coalesce(line_items.product_code = 'AmazonEC2' and (line_items.usage_type like '%CapacityBlockFee:%' or line_items.operation like 'RunInstances:CB%'), false) as is_capacity_block,
         coalesce(line_items.product_code like 'AWS%Support%' or line_items.product_code in ('AWSEnterpriseOnRamp', 'OCBPremiumSupport'), false) as is_support,
@@ -78,7 +80,7 @@ classified as (
             when savings_plan_arn is not null then 'savings_plan'
             when reservation_arn is not null then 'reservation'
             when usage_type like '%Spot%' then 'spot'
-            when is_unused_capacity or is_capacity_block then 'reservation'
+            when is_unused_capacity or is_reserved_capacity or is_capacity_block then 'reservation'
             when bears_usage then 'on_demand'
         end as pricing_category
     from recognised
