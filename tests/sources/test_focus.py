@@ -13,13 +13,18 @@ import duckdb
 import pytest
 from pydantic import ValidationError
 
-from pipelines import warehouse
-from pipelines.errors import DeliveryRefused
+from pipelines import dbt, warehouse
+from pipelines.checks import run_door
+from pipelines.errors import DeliveryRefused, GateError
 from pipelines.ingestion.engine import connect
 from pipelines.ingestion.focus_layouts import is_final
 from pipelines.ingestion.focus_rows import key_value_sql
 from pipelines.ingestion.focus_schema import ROWS, recognise, snake
-from pipelines.source import Delivery
+from pipelines.landing import Landing
+from pipelines.policy import load_policy
+from pipelines.settings import DEFAULT_POLICY, Settings, SettingsFile
+from pipelines.source import Delivery, Window
+from pipelines.sources.focus import Focus
 from tests.servers import aws_environment, broken_s3
 from tests.sources import reading
 from tests.sources.fixtures.focus import AWS, V10, V12, VERSIONS, csv_bytes, csv_gz, day, export_objects, parquet, row
@@ -41,17 +46,12 @@ def put(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def fetch(folder: Path, raw: str = "raw", **entry: Any) -> list[Delivery]:
-    from pipelines.landing import Landing
-    from pipelines.source import Window
-
     source = reading.source("focus", location=str(folder), **entry)
     return list(source.fetch(Window(reading.DAY, reading.DAY), Landing(folder.parent / raw)))
 
 
 def counting(folder: Path, raw: str = "raw") -> list[Delivery]:
     """Every delivery that counts."""
-    from pipelines.landing import Landing
-
     return Landing(folder.parent / raw).chosen("s")
 
 
@@ -366,8 +366,6 @@ def test_an_aws_export_in_a_bucket(folder: Path, monkeypatch: pytest.MonkeyPatch
     with broken_s3() as bucket:
         for key, content in export_objects(day(), "focus").items():
             bucket.put(f"exports/{key}", content)
-        from pipelines.landing import Landing
-        from pipelines.source import Window
 
         entry = {"location": "s3://bills/exports", "endpoint_url": bucket.endpoint_url, "layout": "aws_data_exports", "export": "focus"}
         source, landing = reading.source("focus", **entry), Landing(folder.parent / "raw")
@@ -421,3 +419,69 @@ def test_a_folder_may_say_when_it_was_made(folder: Path) -> None:
     assert [(d.finality, d.as_of) for d in fetch(folder, layout="folders", final_after_days=15)] == [("final", "2026-11-20T04:00:00+00:00")]
     shutil.rmtree(folder.parent / "raw")
     assert [d.finality for d in fetch(folder, layout="folders", final_after_days=20)] == ["provisional"]
+
+
+# --- facts and the door ------------------------------------------------------------------------------------------------------------
+
+
+def warehouse_of(home: Path, deliveries: list[Delivery]) -> Settings:
+    """A warehouse whose raw relations are these deliveries, before a night."""
+    settings = Settings(SettingsFile(), home, None)
+    with warehouse.connect(settings) as connection:
+        warehouse.ensure_bookkeeping(connection)
+        load_policy(DEFAULT_POLICY).write(connection)
+        warehouse.replace_days(connection, "dirty_days", [reading.DAY])
+        warehouse.write_raw_relations(connection, deliveries)
+    return settings
+
+
+def test_each_version_is_the_same_facts(tmp_path: Path) -> None:
+    deliveries = []
+    for version, columns in VERSIONS.items():
+        put(tmp_path / version, {"a.csv": csv_bytes(day(), columns)})
+        source = reading.source("focus", location=str(tmp_path / version)).config.model_copy(update={"name": version})
+        deliveries += Focus(source).fetch(Window(reading.DAY, reading.DAY), Landing(tmp_path / "raw"))
+    settings = warehouse_of(tmp_path / "home", deliveries)
+    dbt.invoke(settings, ["run", "--select", "staging.focus"])
+    with warehouse.connect(settings, read_only=True) as connection:
+        facts = [
+            connection.execute(
+                "select * exclude (source, delivery_id, file_name) from staging.stg_focus__charges where source = ?"
+                " order by row_number, line_item_type",
+                [version],
+            ).fetchall()
+            for version in VERSIONS
+        ]
+        kinds = connection.execute(
+            "select line_item_type, sum(billed_cost), sum(effective_cost), sum(list_cost) from staging.stg_focus__charges"
+            " where source = '1.4' group by 1 order by 1"
+        ).fetchall()
+    assert facts[0] == facts[1] == facts[2] == facts[3] and len(facts[0]) == 9
+    assert kinds == [
+        ("CommitmentPurchase", 10, 0, 0),
+        ("CommitmentTrueUp", 0, 0, 0),  # 10 - 9.25 - 0.75
+        ("CoveredUsage", 0, Decimal("9.25"), 12),
+        ("Credit", -3, -3, -3),
+        ("Tax", Decimal("4.1"), Decimal("4.1"), Decimal("4.1")),
+        ("UnusedCommitment", 0, Decimal("0.75"), 0),
+        ("Usage", Decimal("32.7726"), Decimal("32.7726"), Decimal("32.7726")),
+    ]
+
+
+def test_the_door_refuses_an_unknown_category_by_name_and_tells_of_odd_costs(folder: Path, tmp_path: Path) -> None:
+    put(folder, {"a.csv": csv_bytes([*day(), row(ChargeCategory="Barter", BilledCost="7"), row(BilledCost="3", EffectiveCost="2")])})
+    deliveries = fetch(folder)
+    report = run_door(warehouse_of(tmp_path / "home", deliveries), deliveries, Window(reading.DAY, reading.DAY))
+    with pytest.raises(GateError, match="every charge category is one of the specification's.*Barter"):
+        report.raise_for_critical()
+    assert [r.column for r in report.critical] == ["charge_category"]
+    assert [(r.column, r.unexpected_count) for r in report.warnings if r.suite == "raw.focus__rows"] == [("effective_cost", 1)]
+
+
+def test_control_totals_are_of_what_is_billed(folder: Path) -> None:
+    put(folder, {"a.csv": csv_bytes([*day(), row(BillingCurrency="EUR", SubAccountId="", BilledCost="0.1")])})
+    (delivery,) = fetch(folder)
+    assert [(c.currency, c.account_id, c.invoice_id, c.rows, c.amount, c.conversion_delta) for c in delivery.controls] == [
+        ("EUR", "111122223333", None, 1, Decimal("0.1"), 0),
+        ("USD", "444455556666", None, 6, Decimal("43.8726"), 0),
+    ]
