@@ -134,7 +134,7 @@ charges as (
             when is_true_up then null
             -- the last part of a machine's or volume's ARN or Google resource name is what inventories know it by; a commitment keeps its own
             when full_resource_id like 'arn:%:ec2:%:instance/%' or full_resource_id like 'arn:%:ec2:%:volume/%'
-                or full_resource_id like '//compute.googleapis.com/%' then regexp_extract(full_resource_id, '[^/]+$')
+                or full_resource_id like '%compute.googleapis.com/%' then regexp_extract(full_resource_id, '[^/]+$')
             else full_resource_id
         end as resource_id,
         case when not is_true_up then resource_name end as resource_alias,
