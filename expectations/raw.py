@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
 ROW = ("_file", "_row")  # the columns that name a raw row
+FOCUS_CHARGE_CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 GCP_COST_TYPES = ("regular", "tax", "adjustment", "rounding_error")
 
 
@@ -94,6 +95,32 @@ def gcp_billing__rows(door: Door) -> list[Expectation]:
         _filled("invoice_month"),
         gxe.ExpectColumnValuesToBeInSet(column="cost_type", value_set=list(GCP_COST_TYPES), severity="critical"),
         _currency("currency", door.currencies),
+    ]
+
+
+def focus__rows(door: Door) -> list[Expectation]:
+    """A bill in FOCUS."""
+    known = ", ".join(literal(name) for name in FOCUS_CHARGE_CATEGORIES)
+    dollars = "sum(try_cast(billed_cost as decimal(38, 12)))"
+    return [
+        _filled("billed_cost"),
+        _filled("effective_cost"),
+        no_rows(
+            "every charge category is one of the specification's",
+            f"select charge_category, count(*) as row_count, cast({dollars} as varchar) as billed, min(_file) as _file, min(_row) as _row"  # noqa: S608
+            f" from {{batch}} where coalesce(charge_category, '') not in ({known}) group by 1 order by 1",
+            column="charge_category",
+        ),
+        no_rows(
+            "only what a commitment pays for costs something else than it bills (elsewhere effective cost will not sum to the invoice)",
+            "select billed_cost, effective_cost, _file, _row from {batch} where charge_category in ('Usage', 'Credit', 'Purchase')"
+            " and commitment_discount_id is null and contract_applied is null"
+            " and not (charge_category = 'Purchase' and (charge_frequency is not distinct from 'One-Time' or try_cast(effective_cost as double) = 0))"
+            " and try_cast(billed_cost as decimal(38, 12)) <> try_cast(effective_cost as decimal(38, 12)) order by _file, _row",
+            column="effective_cost",
+            severity="warning",
+        ),
+        _currency("billing_currency", door.currencies),
     ]
 
 
@@ -167,7 +194,7 @@ def _money_is_readable(table: RawTable) -> list[Expectation]:
     if not columns:
         return []
     unreadable = [
-        f"{c} <> '' and not coalesce(abs(try_cast({c} as double)) < 1e{26 if 'usage_amount' in c else 14}, false)" for c in columns
+        f"{c} <> '' and not coalesce(abs(try_cast({c} as double)) < 1e{26 if 'usage_amount' in c or c.endswith('_quantity') else 14}, false)" for c in columns
     ]
     told = ", ".join(f"case when {test} then concat('{c}=', {c}) end" for c, test in zip(columns, unreadable, strict=True))
     query = f"select _file, _row, concat_ws('; ', {told}) as unreadable from {{batch}} where ({') or ('.join(unreadable)})"  # noqa: S608
