@@ -24,7 +24,17 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "dim_tag_policy": ("canonical_key", "alias"),
     "dim_workload": ("workload_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
-    "fct_cost_allocation": ("usage_date", "bucket_key", "workload_key", "attempt_key", "team", "cost_class", "component", "reason", "stage"),
+    "fct_cost_allocation": (
+        "usage_date",
+        "bucket_key",
+        "workload_key",
+        "attempt_key",
+        "team",
+        "cost_class",
+        "component",
+        "reason",
+        "stage",
+    ),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
@@ -86,7 +96,7 @@ def fct_cost_allocation(days: Collection[dt.date]) -> list[Expectation]:
         no_rows(
             "what distribution rules hand out sums to zero",
             "select usage_date, distribution_key, sum(effective_cost) as left_over from {batch} where stage = 'distributed' group by all"
-            f" having {' or '.join(f'coalesce(sum({basis}), 0) <> 0' for basis in BASES)}",
+            f" having {' or '.join(f'coalesce(sum({basis}), 0) <> 0' for basis in BASES)}",  # noqa: S608
             column="distribution_key",
         ),
     ]
@@ -176,9 +186,7 @@ def _unit_costs(key: str) -> list[Expectation]:
 
 
 def _nothing_left(basis: str, days: Collection[dt.date]) -> Expectation:
-    ledger = (
-        f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where stage = 'allocated' and {within(days)} group by all"  # noqa: S608
-    )
+    ledger = f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where stage = 'allocated' and {within(days)} group by all"  # noqa: S608
     query = (
         f"with buckets as (select usage_date, bucket_key, sum({basis}) as delivered from {{batch}} group by all), ledger as ({ledger})"  # noqa: S608
         " select coalesce(buckets.usage_date, ledger.usage_date) as usage_date, coalesce(buckets.bucket_key, ledger.bucket_key) as bucket_key,"

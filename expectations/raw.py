@@ -194,7 +194,8 @@ def _money_is_readable(table: RawTable) -> list[Expectation]:
     if not columns:
         return []
     unreadable = [
-        f"{c} <> '' and not coalesce(abs(try_cast({c} as double)) < 1e{26 if 'usage_amount' in c or c.endswith('_quantity') else 14}, false)" for c in columns
+        f"{c} <> '' and not coalesce(abs(try_cast({c} as double)) < 1e{26 if 'usage_amount' in c or c.endswith('_quantity') else 14}, false)"
+        for c in columns
     ]
     told = ", ".join(f"case when {test} then concat('{c}=', {c}) end" for c, test in zip(columns, unreadable, strict=True))
     query = f"select _file, _row, concat_ws('; ', {told}) as unreadable from {{batch}} where ({') or ('.join(unreadable)})"  # noqa: S608
@@ -226,7 +227,9 @@ def _present(column: str, severity: Severity) -> Expectation:
 def _currency(column: str, currencies: tuple[str, ...]) -> Expectation:
     known = ", ".join(literal(name) for name in currencies)
     query = f"select _file, _row, {column} from {{batch}} where coalesce({column}, '') not in ({known})"  # noqa: S608
-    return no_rows(f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column)
+    return no_rows(
+        f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column
+    )
 
 
 def _ends_after_start() -> Expectation:

@@ -149,8 +149,12 @@ class Policy(BaseModel):
             "create or replace table policy.distribution_rules (rule_id varchar, rule_rank bigint, recipient varchar, weight varchar,"
             f" condition_columns bigint, valid_from date, valid_to date, {scopes})"
         )
-        connection.execute("create or replace table policy.distribution_conditions (rule_id varchar, column_name varchar, wanted_value varchar)")
-        connection.execute("create or replace table policy.distribution_shares (rule_id varchar, recipient_key varchar, share_weight bigint)")
+        connection.execute(
+            "create or replace table policy.distribution_conditions (rule_id varchar, column_name varchar, wanted_value varchar)"
+        )
+        connection.execute(
+            "create or replace table policy.distribution_shares (rule_id varchar, recipient_key varchar, share_weight bigint)"
+        )
         rules = [
             (r.id, rank, r.to, r.by, len(r.match), r.valid_from, r.valid_to, *(scope in r.within for scope in DISTRIBUTION_SCOPES))
             for rank, r in enumerate(self.distribution)

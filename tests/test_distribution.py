@@ -68,7 +68,9 @@ def _write(folder: Path) -> None:
     columns = ("hostname", "provider", "resource_id", "gpu_count", "pool", "cluster", "valid_from", "valid_to")
     hours = (files.utc(TEN), files.utc(TEN + 3600))
     files.write_csv(
-        folder / "nodes" / "nodes.csv", columns, [["a", "aws", "i-a", 2, "gpu", "train", *hours], ["b", "aws", "i-b", 1, "gpu", "train", *hours]]
+        folder / "nodes" / "nodes.csv",
+        columns,
+        [["a", "aws", "i-a", 2, "gpu", "train", *hours], ["b", "aws", "i-b", 1, "gpu", "train", *hours]],
     )
     columns = ("workload_type", "workload_id", "attempt_id", "started_at", "ended_at", "hostname", "gpu_count", "label_team")
     files.write_csv(
@@ -120,8 +122,12 @@ def test_every_rule_hands_out_what_the_table_says(bench: Bench) -> None:
 
 
 def test_the_sum_is_the_bill_and_what_no_rule_takes_stays(bench: Bench) -> None:
-    assert bench.read("night", "select sum(effective_cost), sum(billed_cost) from published.fct_cost_allocation") == [(Decimal("23.9"),) * 2]
-    by_stage = "select stage, sum(effective_cost), sum(billed_cost), sum(list_cost) from published.fct_cost_allocation group by 1 order by 1"
+    assert bench.read("night", "select sum(effective_cost), sum(billed_cost) from published.fct_cost_allocation") == [
+        (Decimal("23.9"),) * 2
+    ]
+    by_stage = (
+        "select stage, sum(effective_cost), sum(billed_cost), sum(list_cost) from published.fct_cost_allocation group by 1 order by 1"
+    )
     assert [row[1:3] for row in bench.read("night", by_stage)] == [(Decimal("23.9"),) * 2, (0, 0)]
     left = bench.read(
         "night",
