@@ -87,18 +87,18 @@ def fct_cost_allocation(days: Collection[dt.date]) -> list[Expectation]:
         "select 'the ledger is empty' as finding from (select count(*) as row_count from {batch}) as counted"  # noqa: S608
         f" where row_count = 0 and exists (select 1 from published.fct_charge_bucket where {within(days)})"
     )
+    left_over = " or ".join(f"coalesce(sum({basis}), 0) <> 0" for basis in BASES)
+    unbalanced = (
+        "select usage_date, distribution_key, sum(effective_cost) as left_over from {batch} where stage = 'distributed'"  # noqa: S608
+        f" group by all having {left_over}"
+    )
     return [
         no_rows("where there are charges there is a ledger", empty),
         *_is_one_of("cost_class", COST_CLASSES),
         *_is_one_of("route", ROUTES),
         *_is_one_of("component", COMPONENTS),
         *_money(REQUIRED_BASES),
-        no_rows(
-            "what distribution rules hand out sums to zero",
-            "select usage_date, distribution_key, sum(effective_cost) as left_over from {batch} where stage = 'distributed' group by all"
-            f" having {' or '.join(f'coalesce(sum({basis}), 0) <> 0' for basis in BASES)}",  # noqa: S608
-            column="distribution_key",
-        ),
+        no_rows("what distribution rules hand out sums to zero", unbalanced, column="distribution_key"),
     ]
 
 
