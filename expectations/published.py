@@ -25,6 +25,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "dim_workload": ("workload_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
     "fct_cost_allocation": ("usage_date", "bucket_key", "workload_key", "attempt_key", "team", "cost_class", "component", "reason", "stage"),
+    "fct_cost_estimate": ("usage_date", "node_key", "workload_key", "attempt_key", "cost_class", "pricing_status"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
