@@ -247,7 +247,8 @@ def _rate_of_the_day(column: str, instant: str) -> Expectation:
     """Every charge of the night's days in another currency than dollars has a rate on its own day (``instant``: SQL of its time)."""
     charged = (
         f"select {column} as currency, cast({instant} as date) as usage_date, count(*) as row_count, min(_file) as _file, min(_row) as _row"  # noqa: S608
-        f" from {{batch}} where {column} <> 'USD' and cast({instant} as date) in (select usage_date from ops.dirty_days) group by 1, 2"
+        f" from {{batch}} where {column} in (select currency from raw.currency_rates__rates where currency <> 'USD')"
+        f" and cast({instant} as date) in (select usage_date from ops.dirty_days) group by 1, 2"
     )
     query = (
         f"{_DATED_RATES} select d.currency, d.usage_date as day_without_rate, d.row_count, d._file, d._row from ({charged}) as d"  # noqa: S608
