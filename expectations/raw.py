@@ -101,14 +101,16 @@ def gcp_billing__rows(door: Door) -> list[Expectation]:
 
 def rate_card__rates(door: Door) -> list[Expectation]:
     """Rate cards, all files together: never two answers to what a node-hour costs."""
-    words = "trim(regexp_replace(lower(gpu_model), '[^a-z0-9]+', ' ', 'g'))"
     ambiguous = (
-        "select lower(provider) as for_provider, lower(pool) as for_pool, " + words + " as for_model, valid_from as since,"
+        "select lower(provider) as for_provider, lower(pool) as for_pool, trim(regexp_replace(lower(gpu_model), '[^a-z0-9]+', ' ', 'g')) as for_model,"
+        " valid_from as since,"
         " string_agg(concat(hourly_rate, ' ', currency, ' per ', rate_unit), ', ' order by _file, _row) as prices,"
         " min(_file) as _file, min(_row) as _row from {batch} group by 1, 2, 3, 4 having count(*) > 1 order by all"
     )
     days = "(select usage_date from ops.dirty_days)"
-    query = f"{_DATED_RATES} select r.currency, d.usage_date as day_without_rate, min(_file) as _file, min(_row) as _row from {{batch}} as r"  # noqa: S608
+    query = (
+        f"{_DATED_RATES} select r.currency, d.usage_date as day_without_rate, min(_file) as _file, min(_row) as _row from {{batch}} as r"  # noqa: S608
+    )
     unrated = (
         f"{query} inner join {days} as d on coalesce(r.valid_from < d.usage_date + interval 1 day, true) and coalesce(r.valid_to > d.usage_date, true)"
         f" left join dated on dated.currency = r.currency and {_HOLDS} where r.currency <> 'USD' and dated.currency is null group by 1, 2 order by 1, 2"
@@ -260,7 +262,9 @@ def _rate_of_the_day(column: str, instant: str) -> Expectation:
 def _currency(column: str, currencies: tuple[str, ...]) -> Expectation:
     known = ", ".join(literal(name) for name in currencies)
     query = f"select _file, _row, {column} from {{batch}} where coalesce({column}, '') not in ({known})"  # noqa: S608
-    return no_rows(f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column)
+    return no_rows(
+        f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column
+    )
 
 
 def _ends_after_start() -> Expectation:

@@ -69,14 +69,17 @@ def test_each_day_is_converted_at_its_own_rate(bench: Bench, tmp_path: Path) -> 
         (FIRST, "NOK", Decimal("0.095"), Decimal("100.5"), *[dollars["9.5475"]] * 3),
         (LAST, "NOK", Decimal("0.1"), Decimal("100.5"), *[dollars["10.05"]] * 3),
     ]
-    ledger = bench.read("both", "select currency, exchange_rate, sum(effective_cost) from published.fct_cost_allocation group by all order by all")
+    ledger = bench.read(
+        "both", "select currency, exchange_rate, sum(effective_cost) from published.fct_cost_allocation group by all order by all"
+    )
     assert ledger == [
         ("EUR", Decimal("1.0825"), dollars["21.65"]),
         ("NOK", Decimal("0.095"), dollars["9.5475"]),
         ("NOK", Decimal("0.1"), dollars["10.05"]),
     ]
     residuals = bench.read(
-        "both", "select currency, delivered_rows, delivery_residual_usd, allocation_residual_usd from published.fct_reconciliation order by 1"
+        "both",
+        "select currency, delivered_rows, delivery_residual_usd, allocation_residual_usd from published.fct_reconciliation order by 1",
     )
     assert residuals == [("EUR", 1, 0, 0), ("NOK", 2, 0, 0)]
     totals = bench.read("both", "select currency, sum(source_cost) from intermediate.int_control_totals group by 1 order by 1")
@@ -87,14 +90,20 @@ def test_each_day_is_converted_at_its_own_rate(bench: Bench, tmp_path: Path) -> 
     ("rates", "words"),
     [
         # no rate at all
-        (RATES.replace("EUR,1.0825,2026-10-01,\n", ""), ["the currency has a rate to US dollars", "kind currency_rates", '"currency": "EUR"']),
+        (
+            RATES.replace("EUR,1.0825,2026-10-01,\n", ""),
+            ["the currency has a rate to US dollars", "kind currency_rates", '"currency": "EUR"'],
+        ),
         # a rate, but none yet on the first day
         (
             RATES.replace("NOK,0.095,2026-10-01,\n", ""),
             ["rate to US dollars on its own day", '"currency": "NOK"', '"day_without_rate": "2026-10-14"'],
         ),
         # a rate that ended
-        (RATES.replace("NOK,0.1,2026-10-15,\n", "").replace("0.095,2026-10-01,", "0.095,2026-10-01,2026-10-15"), ['"day_without_rate": "2026-10-15"']),
+        (
+            RATES.replace("NOK,0.1,2026-10-15,\n", "").replace("0.095,2026-10-01,", "0.095,2026-10-01,2026-10-15"),
+            ['"day_without_rate": "2026-10-15"'],
+        ),
         (RATES + "NOK,0.11,2026-10-15,\n", ["a currency has one rate on a day", '"currency": "NOK"']),
         (RATES.replace("2026-10-01,\nNOK", "2026-10-01,2026-10-20\nNOK"), ["a currency has one rate on a day"]),
     ],

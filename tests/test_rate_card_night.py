@@ -114,7 +114,9 @@ def test_what_awaits_its_bill_is_estimated_beside_the_ledger(bench: Bench, input
         (RUN, f"{RUN}/1", "held_idle", "estimated", 900, money("1"), None, None, None),
         (RUN, f"{RUN}/1", "used", "estimated", 2700, money("3"), None, None, None),
     ]
-    rules = bench.read("first", "select distinct rate_rule, rate_unit, hourly_rate_usd from published.fct_cost_estimate where node = 'cloud-n'")
+    rules = bench.read(
+        "first", "select distinct rate_rule, rate_unit, hourly_rate_usd from published.fct_cost_estimate where node = 'cloud-n'"
+    )
     assert rules == [("card/aws/any/A100/gpu_hour/2026-10-01 00.00", "gpu_hour", money("4"))]
     assert bench.read("first", "select count(*) from published.fct_cost_allocation where node = 'cloud-n'") == [(0,)]
 
@@ -164,7 +166,9 @@ def test_the_bill_replaces_the_estimate_and_tells_the_difference(bench: Bench, b
     ]
     total = bench.read("billed", "select sum(effective_cost) from published.fct_cost_allocation where usage_date = ?", [DAY])
     assert total == [(money("11.5") + money("20.78125"),)]
-    run = bench.read("billed", "select pricing_status, run_cost_usd, estimated_cost_usd from published.fct_run_cost where workload_key = ?", [RUN])
+    run = bench.read(
+        "billed", "select pricing_status, run_cost_usd, estimated_cost_usd from published.fct_run_cost where workload_key = ?", [RUN]
+    )
     assert run == [("priced", money("3.75"), None)]
 
 

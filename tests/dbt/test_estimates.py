@@ -21,7 +21,11 @@ COLUMNS = (
 )
 rates = st.integers(0, 10**15).map(lambda units: Decimal(units).scaleb(-12))
 holders = st.lists(
-    st.tuples(st.sampled_from([None, "w/1", "w/2", "w/3"]), st.sampled_from(["used", "held_idle", "unknown"]), st.integers(1, 24 * 8 * ONE_GPU_HOUR)),
+    st.tuples(
+        st.sampled_from([None, "w/1", "w/2", "w/3"]),
+        st.sampled_from(["used", "held_idle", "unknown"]),
+        st.integers(1, 24 * 8 * ONE_GPU_HOUR),
+    ),
     min_size=1,
     max_size=8,
 )
@@ -30,7 +34,9 @@ holders = st.lists(
 @pytest.fixture(scope="module")
 def model(empty_warehouse: Settings) -> Any:
     """The compiled model over a table of its own."""
-    path = empty_warehouse.home / "dbt" / "target" / "compiled" / "apportion" / "models" / "intermediate" / "rates" / "int_estimated_costs.sql"
+    path = (
+        empty_warehouse.home / "dbt" / "target" / "compiled" / "apportion" / "models" / "intermediate" / "rates" / "int_estimated_costs.sql"
+    )
     sql = path.read_text(encoding="utf-8").replace('"warehouse"."intermediate"."int_estimated_classes"', "classes")
     assert "int_estimated_classes" not in sql.split("with", 1)[1]
     with duckdb.connect() as connection:
@@ -38,8 +44,10 @@ def model(empty_warehouse: Settings) -> Any:
 
         def run(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
             connection.execute("delete from classes")
-            connection.executemany(f"insert into classes values ({', '.join('?' * 11)})", rows)
-            found = connection.execute(f"select workload_key, cost_class, weight, estimated_cost from ({sql.rstrip().rstrip(';')})").fetchall()  # noqa: S608
+            connection.executemany("insert into classes values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            found = connection.execute(
+                f"select workload_key, cost_class, weight, estimated_cost from ({sql.rstrip().rstrip(';')})"
+            ).fetchall()  # noqa: S608
             return sorted(found, key=repr)
 
         yield run

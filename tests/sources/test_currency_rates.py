@@ -59,5 +59,7 @@ def test_short_names_and_json(tmp_path: Path) -> None:
 )
 def test_one_bad_row_refuses_the_table_by_row(tmp_path: Path, line: str, words: str) -> None:
     with pytest.raises(DeliveryRefused, match=words) as caught:
-        fetch("currency_rates", tmp_path, **put(tmp_path, "r.csv", f"currency,rate_to_usd,valid_from,valid_to\nEUR,1.1,2026-10-01,\n{line}\n"))
+        fetch(
+            "currency_rates", tmp_path, **put(tmp_path, "r.csv", f"currency,rate_to_usd,valid_from,valid_to\nEUR,1.1,2026-10-01,\n{line}\n")
+        )
     assert str(caught.value.where).endswith("r.csv, row 2")
