@@ -45,9 +45,8 @@ def model(empty_warehouse: Settings) -> Any:
         def run(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
             connection.execute("delete from classes")
             connection.executemany("insert into classes values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            found = connection.execute(
-                f"select workload_key, cost_class, weight, estimated_cost from ({sql.rstrip().rstrip(';')})"
-            ).fetchall()  # noqa: S608
+            query = f"select workload_key, cost_class, weight, estimated_cost from ({sql.rstrip().rstrip(';')})"  # noqa: S608
+            found = connection.execute(query).fetchall()
             return sorted(found, key=repr)
 
         yield run
