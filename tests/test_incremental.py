@@ -78,7 +78,11 @@ def write(folder: Path, *, late: bool = True, engine: str = "", **bill: bool) ->
     files.write_csv(folder / "card" / "card.csv", ["gpu_model", "rate_unit", "hourly_rate"], [["A100", "gpu_hour", "1.700000000001"]])
     files.write_settings(
         folder, [], engine=engine,
-        extra=["{name: card, kind: rate_card, location: ./card}", f"{{name: dcgm, kind: dcgm, location: ./telemetry, slot_seconds: {SLOT}}}", "{name: log, kind: inference_requests, location: ./requests}"],
+        extra=[
+            "{name: card, kind: rate_card, location: ./card}",
+            f"{{name: dcgm, kind: dcgm, location: ./telemetry, slot_seconds: {SLOT}}}",
+            "{name: log, kind: inference_requests, location: ./requests}",
+        ],
     )  # fmt: skip
     return folder
 
