@@ -83,6 +83,7 @@ def aws_cur__line_items(door: Door) -> list[Expectation]:
             column="line_item_line_item_type",
         ),
         _currency("line_item_currency_code", door.currencies),
+        _rate_of_the_day("line_item_currency_code", "coalesce(line_item_usage_start_date, bill_billing_period_start_date)"),
     ]
 
 
@@ -95,6 +96,46 @@ def gcp_billing__rows(door: Door) -> list[Expectation]:
         _filled("invoice_month"),
         gxe.ExpectColumnValuesToBeInSet(column="cost_type", value_set=list(GCP_COST_TYPES), severity="critical"),
         _currency("currency", door.currencies),
+        _rate_of_the_day("currency", "coalesce(usage_start_time, try_strptime(invoice_month, '%Y%m'))"),
+    ]
+
+
+def rate_card__rates(door: Door) -> list[Expectation]:
+    """Rate cards, all files together: never two answers to what a node-hour costs."""
+    ambiguous = (
+        "select lower(provider) as for_provider, lower(pool) as for_pool, trim(regexp_replace(lower(gpu_model), '[^a-z0-9]+', ' ', 'g')) as for_model,"
+        " valid_from as since,"
+        " string_agg(concat(hourly_rate, ' ', currency, ' per ', rate_unit), ', ' order by _file, _row) as prices,"
+        " min(_file) as _file, min(_row) as _row from {batch} group by 1, 2, 3, 4 having count(*) > 1 order by all"
+    )
+    days = "(select usage_date from ops.dirty_days)"
+    query = (
+        f"{_DATED_RATES} select r.currency, d.usage_date as day_without_rate, min(_file) as _file, min(_row) as _row from {{batch}} as r"  # noqa: S608
+    )
+    unrated = (
+        f"{query} inner join {days} as d on coalesce(r.valid_from < d.usage_date + interval 1 day, true) and coalesce(r.valid_to > d.usage_date, true)"
+        f" left join dated on dated.currency = r.currency and {_HOLDS} where r.currency <> 'USD' and dated.currency is null group by 1, 2 order by 1, 2"
+    )
+    return [
+        _filled("rate_unit"),
+        _filled("hourly_rate"),
+        no_rows("no two prices begin at once for the same provider, pool and GPU model", ambiguous, column="hourly_rate"),
+        no_rows("a price has a rate to US dollars on every day (add a source of kind currency_rates)", unrated, column="currency"),
+    ]
+
+
+def currency_rates__rates(door: Door) -> list[Expectation]:
+    """Exchange rates, all files together: one rate for a currency on a day."""
+    overlapping = (
+        "select one.currency, one.valid_from, one.valid_to, two.valid_from as other_valid_from, one._file, one._row from {batch} as one"
+        " inner join {batch} as two on one.currency = two.currency and (one._file, one._row) <> (two._file, two._row)"
+        " and one.valid_from <= two.valid_from and (two.valid_from = one.valid_from or two.valid_from < one.valid_to) order by all"
+    )
+    query = "select _file, _row, currency, rate_to_usd from {batch} where not coalesce(try_cast(rate_to_usd as decimal(38, 12)) > 0, false)"
+    return [
+        _filled("currency"),
+        no_rows("a rate is above 0", query, column="rate_to_usd"),
+        no_rows("a currency has one rate on a day", overlapping, column="valid_from"),
     ]
 
 
@@ -121,6 +162,7 @@ def focus__rows(door: Door) -> list[Expectation]:
             severity="warning",
         ),
         _currency("billing_currency", door.currencies),
+        _rate_of_the_day("billing_currency", "coalesce(charge_period_start, billing_period_start)"),
     ]
 
 
@@ -222,6 +264,28 @@ def _present(column: str, severity: Severity) -> Expectation:
     import great_expectations.expectations as gxe
 
     return gxe.ExpectColumnValuesToNotBeNull(column=column, severity=severity)
+
+
+# what staging makes of the exchange rates: a rate without an end holds until the currency's next one
+_DATED_RATES = (
+    "with dated as (select currency, cast(valid_from as date) as since, coalesce(cast(valid_to as date),"
+    " lead(cast(valid_from as date)) over (partition by currency order by valid_from), date '9999-12-31') as until from raw.currency_rates__rates)"
+)
+_HOLDS = "d.usage_date >= dated.since and d.usage_date < dated.until"
+
+
+def _rate_of_the_day(column: str, instant: str) -> Expectation:
+    """Every charge of the night's days in another currency than dollars has a rate on its own day (``instant``: SQL of its time)."""
+    charged = (
+        f"select {column} as currency, cast({instant} as date) as usage_date, count(*) as row_count, min(_file) as _file, min(_row) as _row"  # noqa: S608
+        f" from {{batch}} where {column} in (select currency from raw.currency_rates__rates where currency <> 'USD')"
+        f" and cast({instant} as date) in (select usage_date from ops.dirty_days) group by 1, 2"
+    )
+    query = (
+        f"{_DATED_RATES} select d.currency, d.usage_date as day_without_rate, d.row_count, d._file, d._row from ({charged}) as d"  # noqa: S608
+        f" left join dated on dated.currency = d.currency and {_HOLDS} where dated.currency is null order by 1, 2"
+    )
+    return no_rows("a charge has its currency's rate to US dollars on its own day (kind currency_rates)", query, column=column)
 
 
 def _currency(column: str, currencies: tuple[str, ...]) -> Expectation:

@@ -119,6 +119,10 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("intermediate.int_gpu_segments", SEGMENT | {"from_second": DAY_FROM, "to_second": DAY_FROM + 120}),
         ("intermediate.int_gpu_segments", SEGMENT | {"from_second": DAY_FROM + 60, "to_second": DAY_FROM + 180}),
     ],
+    # one machine under two names, an hour each
+    "law_a_rated_hour_is_an_hour": [
+        ("intermediate.int_rated_charges", {"resource_id": "rack", "usage_start": f"{DAY} 10:00:00", "compute_seconds": 7200})
+    ],
     "law_reconciliation_is_zero": [("published.fct_reconciliation", {"allocation_residual_usd": "0.000000000001"})],
     # $5 in no class
     "law_gpu_hours_cost_what_the_nodes_cost": [
@@ -146,6 +150,7 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_fct_cost_allocation__cost_class_is_known": [("published.fct_cost_allocation", {"cost_class": "misc"})],
     "law_fct_cost_allocation__route_is_known": [("published.fct_cost_allocation", {"route": "guess"})],
     "law_fct_cost_allocation__component_is_known": [("published.fct_cost_allocation", {"component": "fan"})],
+    "law_fct_cost_estimate__pricing_status_is_known": [("published.fct_cost_estimate", {"pricing_status": "free"})],
     "law_fct_gpu_utilization__pricing_status_is_known": [("published.fct_gpu_utilization", {"pricing_status": "free"})],
     "law_fct_inference_unit_cost__pricing_status_is_known": [("published.fct_inference_unit_cost", {"pricing_status": "free"})],
     "law_fct_inference_unit_cost_hourly__pricing_status_is_known": [
