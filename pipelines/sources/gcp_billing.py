@@ -1,4 +1,4 @@
-"""Google Cloud billing: the detailed usage cost export, from its BigQuery table or from files exported from it.
+"""Google Cloud billing: the detailed or the standard usage cost export, from its BigQuery table or from files exported from it.
 
 Belongs here: options, which deliveries there are, what is read again. Does not: the schema (gcp_schema.py), the conversion and its
 money gate (gcp_rows.py), opening files (gcp_files.py), queries (gcp_export.py, bigquery.py).
@@ -60,10 +60,10 @@ class GcpBillingConfig(SourceConfig):
 
 
 class GcpBilling(Source):
-    """The GCP detailed usage cost export."""
+    """The GCP usage cost export: the detailed one (which names the VM), or the standard one."""
 
     kind: ClassVar[str] = "gcp_billing"
-    description: ClassVar[str] = "Google Cloud detailed usage cost export (BigQuery table, or Parquet, JSON lines or CSV exported from it)"
+    description: ClassVar[str] = "Google Cloud usage cost export, detailed or standard (BigQuery table, or Parquet, JSON lines or CSV exported from it)"
     tables = (ROWS,)
     config_model = GcpBillingConfig
     config: GcpBillingConfig
