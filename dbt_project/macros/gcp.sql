@@ -33,3 +33,29 @@ trim({{ replace_every(
 {% macro gcp_billionths(amount) -%}
 {{ wide_int(amount ~ ' * 1000000000') }}
 {%- endmacro %}
+
+{#- The query that sums each distinct credits array of `relation` (a model or CTE with a column `credits`) by effect. -#}
+{% macro gcp_credit_sums(relation) -%}
+select
+    credits,
+    sum(case when effect = 'reduces_charge' then amount else 0 end) as discount_cost,
+    sum(case when effect = 'credit' then amount else 0 end) as credit_cost,
+    sum(case when effect is null then amount else 0 end) as unknown_cost,
+    min(case when effect is null then coalesce(credit_type, '(none)') end) as unknown_type,
+    -- what commitments took off: for resources (GPUs, cores, memory) and for dollars spent
+    sum(case when is_commitment and credit_type = 'COMMITTED_USAGE_DISCOUNT' then amount else 0 end) as resource_commitment_cost,
+    sum(case when is_commitment and credit_type <> 'COMMITTED_USAGE_DISCOUNT' then amount else 0 end) as spend_commitment_cost,
+    max(case when credit_type = 'FEE_UTILIZATION_OFFSET' then 1 else 0 end) = 1 as has_fee_offset
+from (
+    select elements.credits, elements.credit_type, elements.amount, types.effect, types.is_commitment
+    from (
+        select
+            element_source as credits,
+            {{ json_text('element', 'type') }} as credit_type,
+            {{ money(json_text('element', 'amount')) }} as amount
+        from {{ json_elements("(select distinct credits from " ~ relation ~ " where credits <> '[]') as arrays", 'credits') }} as credit_elements
+    ) as elements
+    left join {{ ref('gcp_credit_types') }} as types on elements.credit_type = types.credit_type
+) as typed
+group by credits
+{%- endmacro %}
