@@ -111,7 +111,7 @@ def gcp_billing__rows(door: Door) -> list[Expectation]:
         ),
         no_rows(
             "no row is priced with a commitment and credited for one too (two commitment models: the discount would count twice)",
-            "select _file, _row, consumption_model_description, credits from {batch} where credits like '%\"type\":\"COMMITTED_USAGE_DISCOUNT%'"
+            'select _file, _row, consumption_model_description, credits from {batch} where credits like \'%"type":"COMMITTED_USAGE_DISCOUNT%\''
             " and coalesce(consumption_model_id, '') <> '7754-699E-0EBF' and lower(coalesce(consumption_model_description, '')) <> 'default'"
             " and coalesce(nullif(consumption_model_id, ''), nullif(consumption_model_description, '')) is not null",
             column="consumption_model_id",
@@ -232,7 +232,9 @@ def _present(column: str, severity: Severity) -> Expectation:
 def _currency(column: str, currencies: tuple[str, ...]) -> Expectation:
     known = ", ".join(literal(name) for name in currencies)
     query = f"select _file, _row, {column} from {{batch}} where coalesce({column}, '') not in ({known})"  # noqa: S608
-    return no_rows(f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column)
+    return no_rows(
+        f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column
+    )
 
 
 def _ends_after_start() -> Expectation:

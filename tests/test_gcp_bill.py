@@ -86,7 +86,9 @@ def write_inputs(folder: Path) -> Settings:
     write_json(folder / "detailed" / "rows.jsonl", ROWS)
     lacking = {name: kind for name, kind in SCHEMA.items() if name not in ("resource", "subscription", "price", "consumption_model")}
     (folder / "standard" / "rows.jsonl").write_bytes(b"".join(orjson.dumps(spelled(r, lacking, False)) + b"\n" for r in STANDARD))
-    (folder / "nodes.csv").write_text("hostname,provider,resource_id,gpu_count,gpu_model,vcpus,memory_gib\na3-0,gcp,9001,8,NVIDIA H100,208,1872\n")
+    (folder / "nodes.csv").write_text(
+        "hostname,provider,resource_id,gpu_count,gpu_model,vcpus,memory_gib\na3-0,gcp,9001,8,NVIDIA H100,208,1872\n"
+    )
     (folder / "runs.csv").write_text(
         "workload_type,workload_id,attempt_id,started_at,ended_at,state,hostname,gpu_count\n"
         "training_run,R,1,2026-01-31T10:00:00Z,2026-01-31T11:00:00Z,completed,a3-0,8\n"
@@ -134,7 +136,9 @@ def test_invoice_months_and_usage_days_both_tie_b16(release: Any) -> None:
     """Amortised, every month still sums to its invoice, in every basis; the days hold the same dollars on their own axis."""
     assert answer(release, MONTHS) == EXPECTED_MONTHS
     assert answer(release, DAYS) == EXPECTED_DAYS
-    residuals = "select sum(abs(delivery_residual_usd)), sum(abs(allocation_residual_usd)), sum(unpublished_cost_usd) from fct_reconciliation"
+    residuals = (
+        "select sum(abs(delivery_residual_usd)), sum(abs(allocation_residual_usd)), sum(unpublished_cost_usd) from fct_reconciliation"
+    )
     assert answer(release, residuals) == [(0, 0, 0)]
 
 

@@ -67,7 +67,9 @@ class GcpBilling(Source):
     """The GCP usage cost export: the detailed one (which names the VM), or the standard one."""
 
     kind: ClassVar[str] = "gcp_billing"
-    description: ClassVar[str] = "Google Cloud usage cost export, detailed or standard (BigQuery table, or Parquet, JSON lines or CSV exported from it)"
+    description: ClassVar[str] = (
+        "Google Cloud usage cost export, detailed or standard (BigQuery table, or Parquet, JSON lines or CSV exported from it)"
+    )
     tables = (ROWS,)
     config_model = GcpBillingConfig
     config: GcpBillingConfig

@@ -37,8 +37,10 @@ DISPATCHED = {
     "JSON_EACH": "json_entries",  # and json_elements
     "NFC_NORMALIZE": "normalised_tag_value",
     "NORMALIZE": "normalised_tag_value",  # sqlglot's own translation of the line above
+    "LISTAGG": "ordered_text",  # sqlglot's name for it in Spark
     "PERCENTILE_DISC": "discrete_percentile",
     "REGEXP_CONTAINS": "short_decimal",  # in money and quantity
+    "STRING_AGG": "ordered_text",
     "TO_JSON": "json_string",
 }
 # Column types of the outcome; INT128 comes from wide_int only, whose default side is decimal(38, 0).
