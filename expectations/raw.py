@@ -95,6 +95,29 @@ def gcp_billing__rows(door: Door) -> list[Expectation]:
         _filled("cost"),
         _filled("invoice_month"),
         gxe.ExpectColumnValuesToBeInSet(column="cost_type", value_set=list(GCP_COST_TYPES), severity="critical"),
+        no_rows(
+            "every credit type is known (a new one has no agreed meaning yet)",
+            "with arrays as (select credits, count(*) as row_count, min(_file) as _file, min(_row) as _row from {batch} where credits <> '[]' group by 1),"  # noqa: S608
+            " types as (select unnest(json_extract_string(credits, '$[*].type')) as credit_type,"
+            " unnest(cast(json_extract_string(credits, '$[*].amount') as decimal(38, 12)[])) as amount, row_count, _file, _row from arrays)"
+            " select coalesce(credit_type, '(none)') as credit_type, sum(row_count) as row_count, cast(sum(amount * row_count) as varchar) as dollars,"
+            f" min(_file) as _file, min(_row) as _row from types where coalesce(credit_type, '(none)') not in ({_listed('gcp_credit_types')})"
+            " group by 1 order by 1",
+            column="credits",
+        ),
+        no_rows(
+            "every adjustment type is known (a new one has no agreed meaning yet)",
+            "select adjustment_info_type, count(*) as row_count, min(_file) as _file, min(_row) as _row from {batch}"  # noqa: S608
+            f" where adjustment_info_type <> '' and adjustment_info_type not in ({_listed('gcp_adjustment_types')}) group by 1 order by 1",
+            column="adjustment_info_type",
+        ),
+        no_rows(
+            "no row is priced with a commitment and credited for one too (two commitment models: the discount would count twice)",
+            'select _file, _row, consumption_model_description, credits from {batch} where credits like \'%"type":"COMMITTED_USAGE_DISCOUNT%\''
+            " and coalesce(consumption_model_id, '') <> '7754-699E-0EBF' and lower(coalesce(consumption_model_description, '')) <> 'default'"
+            " and coalesce(nullif(consumption_model_id, ''), nullif(consumption_model_description, '')) is not null",
+            column="consumption_model_id",
+        ),
         _currency("currency", door.currencies),
         _rate_of_the_day("currency", "coalesce(usage_start_time, try_strptime(invoice_month, '%Y%m'))"),
     ]
@@ -211,8 +234,18 @@ def mlflow__runs(door: Door) -> list[Expectation]:
 @cache
 def aws_line_item_types() -> tuple[str, ...]:
     """The line item types whose meaning is settled: the seed that dbt reads too."""
-    with (REPOSITORY / "dbt_project" / "seeds" / "aws_line_item_types.csv").open(newline="", encoding="utf-8") as handle:
-        return tuple(row["line_item_type"] for row in csv.DictReader(handle))
+    return _settled("aws_line_item_types")
+
+
+@cache
+def _settled(seed: str) -> tuple[str, ...]:
+    """The first column of a seed of dbt: names whose meaning is settled."""
+    with (REPOSITORY / "dbt_project" / "seeds" / f"{seed}.csv").open(newline="", encoding="utf-8") as handle:
+        return tuple(row[0] for row in list(csv.reader(handle))[1:])
+
+
+def _listed(seed: str) -> str:
+    return ", ".join(literal(name) for name in _settled(seed))
 
 
 def _every_landed_row_is_read(landed: Mapping[str, Delivered]) -> Expectation:
