@@ -24,7 +24,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "dim_tag_policy": ("canonical_key", "alias"),
     "dim_workload": ("workload_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
-    "fct_cost_allocation": ("usage_date", "bucket_key", "workload_key", "attempt_key", "cost_class", "component", "reason", "stage"),
+    "fct_cost_allocation": ("usage_date", "bucket_key", "workload_key", "attempt_key", "team", "cost_class", "component", "reason", "stage"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
@@ -43,8 +43,8 @@ COST_CLASSES = (
 )  # fmt: skip
 ROUTES = ("telemetry", "tag", "rule", "none")
 COMPONENTS = ("gpu", "host", "other")
-REQUIRED_BASES = ("billed_cost", "effective_cost", "list_cost")
-BASES = (*REQUIRED_BASES, "contracted_cost")
+REQUIRED_BASES = ("billed_cost", "effective_cost", "net_cost")
+BASES = (*REQUIRED_BASES, "list_cost", "contracted_cost")
 GPU_CLASSES = ("used", "held_idle", "unallocated_idle", "stranded", "unattributed", "unknown")
 MONEY_TYPE = "DECIMAL(38,12)"
 # each class's seconds are rounded down to a millionth, as their sum is: the classes together lack less than this
@@ -82,6 +82,12 @@ def fct_cost_allocation(days: Collection[dt.date]) -> list[Expectation]:
         *_is_one_of("route", ROUTES),
         *_is_one_of("component", COMPONENTS),
         *_money(REQUIRED_BASES),
+        no_rows(
+            "what distribution rules hand out sums to zero",
+            "select usage_date, distribution_key, sum(effective_cost) as left_over from {batch} where stage = 'distributed' group by all"
+            f" having {' or '.join(f'coalesce(sum({basis}), 0) <> 0' for basis in BASES)}",
+            column="distribution_key",
+        ),
     ]
 
 
@@ -153,7 +159,7 @@ def _unit_costs(key: str) -> list[Expectation]:
 
 def _nothing_left(basis: str, days: Collection[dt.date]) -> Expectation:
     ledger = (
-        f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where {within(days)} group by all"  # noqa: S608
+        f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where stage = 'allocated' and {within(days)} group by all"  # noqa: S608
     )
     query = (
         f"with buckets as (select usage_date, bucket_key, sum({basis}) as delivered from {{batch}} group by all), ledger as ({ledger})"  # noqa: S608

@@ -38,9 +38,9 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Door:
-    """What the suites need to know: the one currency, the days to compute, and by relation and delivery what was landed."""
+    """What the suites need to know: the currencies that have a rate to US dollars, the days to compute, and by relation and delivery what was landed."""
 
-    currency: str
+    currencies: tuple[str, ...]
     days: tuple[dt.date, ...]
     delivered: Mapping[str, Mapping[str, Delivered]]
     expects_telemetry: bool
@@ -81,7 +81,7 @@ def aws_cur__line_items(door: Door) -> list[Expectation]:
             f" from {{batch}} where line_item_line_item_type not in ({known}) group by 1 order by 1",
             column="line_item_line_item_type",
         ),
-        _currency("line_item_currency_code", door.currency),
+        _currency("line_item_currency_code", door.currencies),
     ]
 
 
@@ -93,7 +93,7 @@ def gcp_billing__rows(door: Door) -> list[Expectation]:
         _filled("cost"),
         _filled("invoice_month"),
         gxe.ExpectColumnValuesToBeInSet(column="cost_type", value_set=list(GCP_COST_TYPES), severity="critical"),
-        _currency("currency", door.currency),
+        _currency("currency", door.currencies),
     ]
 
 
@@ -196,9 +196,10 @@ def _present(column: str, severity: Severity) -> Expectation:
     return gxe.ExpectColumnValuesToNotBeNull(column=column, severity=severity)
 
 
-def _currency(column: str, currency: str) -> Expectation:
-    query = f"select _file, _row, {column} from {{batch}} where {column} is distinct from {literal(currency)}"  # noqa: S608
-    return no_rows(f"the currency is {currency}, as the policy says", query, column=column)
+def _currency(column: str, currencies: tuple[str, ...]) -> Expectation:
+    known = ", ".join(literal(name) for name in currencies)
+    query = f"select _file, _row, {column} from {{batch}} where coalesce({column}, '') not in ({known})"  # noqa: S608
+    return no_rows(f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column)
 
 
 def _ends_after_start() -> Expectation:

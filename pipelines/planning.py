@@ -25,14 +25,18 @@ from pipelines.warehouse import quote_name, replace_days
 ONE_DAY = dt.timedelta(days=1)
 
 # Per fact: what of it belongs to day d. `days` has one row (usage_date) for each day to fingerprint.
+_VALID = "(f.valid_from is null or f.valid_from < d.usage_date + interval 1 day) and (f.valid_to is null or f.valid_to > d.usage_date)"
 _DAY_ROWS = {
     "charges": "coalesce(cast(f.usage_start as date), f.billing_period) = d.usage_date",
+    "charge_splits": "cast(f.usage_start as date) = d.usage_date",
+    "rates": _VALID,
+    "currency_rates": _VALID,
     "workload_intervals": "f.started_at < d.usage_date + interval 1 day and (f.ended_at is null or f.ended_at > d.usage_date - interval 1 day)",
-    "nodes": "(f.valid_from is null or f.valid_from < d.usage_date + interval 1 day) and (f.valid_to is null or f.valid_to > d.usage_date)",
+    "nodes": _VALID,
     "inference_counts": "cast(f.window_start as date) = d.usage_date",
 }
 # not in the figures: where a row came from, and what a bill says of itself without moving a dollar
-_DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number", "invoice_id", "charge_description"}
+_DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number", "charge_description"}
 
 
 @dataclass
@@ -164,7 +168,7 @@ def plan_night(
 
 def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Delivery]:
     """Deliveries that the computation of ``days`` reads: small facts whole, the others where they touch a day or the day before."""
-    small = kinds_of_fact("workload_intervals") | kinds_of_fact("nodes")
+    small = frozenset().union(*(kinds_of_fact(fact) for fact in ("workload_intervals", "nodes", "rates", "currency_rates")))
     wanted = days | {day - ONE_DAY for day in days}
     return [d for d in deliveries if d.kind in small or (d.covers is not None and any(d.covers[0] <= day <= d.covers[1] for day in wanted))]
 

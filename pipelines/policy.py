@@ -5,19 +5,27 @@ Belongs here: validation of policy.yml. Does not: any rule (they are values ther
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import duckdb
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.errors import UsageError
 
-CanonicalKey = Literal["team", "model", "environment", "project", "run_id", "endpoint"]
+CanonicalKey = Literal["team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace"]
+
+DistributionColumn = Literal[
+    "source", "provider", "account_id", "service", "line_item_type", "charge_category", "cost_class", "reason", "cluster", "pool",
+    "namespace", "team", "model", "environment", "project",
+]  # fmt: skip
+DistributionScope = Literal["account_id", "cluster", "pool", "team", "model", "environment", "project"]
+DISTRIBUTION_SCOPES: tuple[str, ...] = get_args(DistributionScope)
 
 
 class TagRule(BaseModel):
@@ -39,7 +47,48 @@ class AttributionRules(BaseModel):
     max_gap_seconds: int = Field(default=120, ge=0, le=3600)
     idle_threshold_ratio: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
     billed_window_tolerance_seconds: int = Field(default=60, ge=0)
-    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    split_cost_allocation: Literal["ignore", "use"] = "ignore"
+
+
+class DistributionRule(BaseModel):
+    """One zero-sum rule: which dollars that reached no workload are handed out, to whom, and by what weight.
+
+    match: column -> wanted values (``*``: any, but filled); all columns must hold. The first rule of the file that matches takes the row.
+    within: columns in which recipients must agree with the dollars that they are handed.
+    by: ``even``, ``cost`` (own effective cost of the day), ``gpu_hours`` (own GPU time of the day), or ``fixed`` (``shares``; one share
+    is a named owner).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    description: str = ""
+    match: dict[DistributionColumn, list[str]] = Field(min_length=1)
+    to: Literal["workload", "team"]
+    within: list[DistributionScope] = Field(default_factory=list)
+    by: Literal["even", "cost", "gpu_hours", "fixed"]
+    shares: dict[str, Decimal] = Field(default_factory=dict)
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
+
+    @field_validator("match")
+    @classmethod
+    def _asks_for_something(cls, match: dict[str, list[str]]) -> dict[str, list[str]]:
+        if empty := [column for column, values in match.items() if not values]:
+            raise ValueError(f"no value for {empty[0]}; write '*' for any")
+        return match
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> DistributionRule:
+        if (self.by == "fixed") != bool(self.shares):
+            raise ValueError("shares belong to `by: fixed`, and to nothing else")
+        if any(share <= 0 or share * 1_000_000 % 1 for share in self.shares.values()):
+            raise ValueError("shares are greater than 0, with at most six decimals")
+        if self.by == "fixed" and self.within:
+            raise ValueError("`within` does not go with `by: fixed`: the shares name the recipients")
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise ValueError("valid_to (exclusive) must be after valid_from")
+        return self
 
 
 class Policy(BaseModel):
@@ -50,6 +99,15 @@ class Policy(BaseModel):
     version: Literal[1]
     tags: dict[CanonicalKey, TagRule]
     attribution: AttributionRules = AttributionRules()
+    distribution: list[DistributionRule] = Field(default_factory=list)
+
+    @field_validator("distribution")
+    @classmethod
+    def _ids_are_unique(cls, rules: list[DistributionRule]) -> list[DistributionRule]:
+        ids = [rule.id for rule in rules]
+        if repeated := sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"rule {repeated[0]} stands twice; ids are unique")
+        return rules
 
     @property
     def digest(self) -> str:
@@ -64,7 +122,7 @@ class Policy(BaseModel):
             "max_gap_seconds": str(rules.max_gap_seconds),
             "idle_threshold_ppm": str(int(rules.idle_threshold_ratio * 1_000_000)),
             "billed_window_tolerance_seconds": str(rules.billed_window_tolerance_seconds),
-            "currency": rules.currency,
+            "split_cost_allocation": rules.split_cost_allocation,
         }
         aliases = [
             (key, alias.lower(), rank, rule.fold_case) for key, rule in sorted(self.tags.items()) for rank, alias in enumerate(rule.aliases)
@@ -80,6 +138,27 @@ class Policy(BaseModel):
         connection.executemany("insert into policy.tag_aliases values (?, ?, ?, ?)", aliases)
         if values:
             connection.executemany("insert into policy.tag_values values (?, ?, ?)", values)
+        self._write_distribution(connection)
+
+    def _write_distribution(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """The distribution rules as relations; stated shares as whole numbers of millionths."""
+        scopes = ", ".join(f"within_{scope} boolean" for scope in DISTRIBUTION_SCOPES)
+        connection.execute(
+            "create or replace table policy.distribution_rules (rule_id varchar, rule_rank bigint, recipient varchar, weight varchar,"
+            f" condition_columns bigint, valid_from date, valid_to date, {scopes})"
+        )
+        connection.execute("create or replace table policy.distribution_conditions (rule_id varchar, column_name varchar, wanted_value varchar)")
+        connection.execute("create or replace table policy.distribution_shares (rule_id varchar, recipient_key varchar, share_weight bigint)")
+        rules = [
+            (r.id, rank, r.to, r.by, len(r.match), r.valid_from, r.valid_to, *(scope in r.within for scope in DISTRIBUTION_SCOPES))
+            for rank, r in enumerate(self.distribution)
+        ]
+        conditions = [(r.id, column, value) for r in self.distribution for column, values in sorted(r.match.items()) for value in values]
+        shares = [(r.id, key, int(share * 1_000_000)) for r in self.distribution for key, share in sorted(r.shares.items())]
+        for name, rows in (("rules", rules), ("conditions", conditions), ("shares", shares)):
+            if rows:
+                marks = ", ".join("?" for _ in rows[0])
+                connection.executemany(f"insert into policy.distribution_{name} values ({marks})", rows)  # noqa: S608
 
 
 def load_policy(path: Path) -> Policy:

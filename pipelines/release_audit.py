@@ -20,7 +20,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import limit, quote_name, quote_text
 
 AUDITED = "where usage_date in (select usage_date from audited_days)"
-BASES = ("billed_cost", "effective_cost", "list_cost")
+BASES = ("billed_cost", "effective_cost", "net_cost", "list_cost")
 
 
 def audit(
@@ -97,17 +97,18 @@ def _nothing_is_left_over(connection: duckdb.DuckDBPyConnection) -> None:
     """Per bucket and basis the ledger sums to the bucket exactly."""
     sums = ", ".join(f"sum({basis}) as {basis}" for basis in BASES)
     differs = " or ".join(f"ledger.{basis} is distinct from buckets.{basis}" for basis in BASES)
-    grouped = f"select usage_date, bucket_key, {sums} from fresh.main.%s {AUDITED} group by all"  # noqa: S608
+    allocated = f"select usage_date, bucket_key, {sums} from fresh.main.fct_cost_allocation {AUDITED} and stage = 'allocated' group by all"  # noqa: S608
+    delivered = f"select usage_date, bucket_key, {sums} from fresh.main.fct_charge_bucket {AUDITED} group by all"  # noqa: S608
     query = (
         f"select coalesce(ledger.usage_date, buckets.usage_date), coalesce(ledger.bucket_key, buckets.bucket_key),"  # noqa: S608
         f" {', '.join(f'coalesce(buckets.{b}, 0) - coalesce(ledger.{b}, 0)' for b in BASES)}, count(*) over ()"
-        f" from ({grouped % 'fct_cost_allocation'}) as ledger full join ({grouped % 'fct_charge_bucket'}) as buckets"
+        f" from ({allocated}) as ledger full join ({delivered}) as buckets"
         f" on ledger.usage_date = buckets.usage_date and ledger.bucket_key = buckets.bucket_key where {differs} order by 1, 2 limit 1"
     )
     worst = connection.execute(query).fetchone()
     if worst:
-        told = ", ".join(f"{basis} {value}" for basis, value in zip(BASES, worst[2:5], strict=True))
-        _refuse(f"{worst[5]} buckets are not allocated exactly; bucket {worst[1]} of {worst[0]} leaves {told}", "fct_cost_allocation")
+        told = ", ".join(f"{basis} {value}" for basis, value in zip(BASES, worst[2 : 2 + len(BASES)], strict=True))
+        _refuse(f"{worst[2 + len(BASES)]} buckets are not allocated exactly; bucket {worst[1]} of {worst[0]} leaves {told}", "fct_cost_allocation")
 
 
 def _bucket_less_days_wait(connection: duckdb.DuckDBPyConnection) -> None:

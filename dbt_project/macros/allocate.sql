@@ -36,7 +36,7 @@ cast(cast({{ int_div(wide_int(weight) if scaled else wide_int(weight) ~ ' * 1000
 {%- endmacro %}
 
 {#- The cost bases that are allocated, each by itself with the same weights. -#}
-{% macro allocated_bases() %}{{ return(['billed_cost', 'effective_cost', 'list_cost', 'contracted_cost']) }}{% endmacro %}
+{% macro allocated_bases() %}{{ return(['billed_cost', 'effective_cost', 'net_cost', 'list_cost', 'contracted_cost']) }}{% endmacro %}
 
 {#- The classes in which a billed GPU-second can be. -#}
 {% macro gpu_cost_classes() %}{{ return(['used', 'held_idle', 'unallocated_idle', 'stranded', 'unattributed', 'unknown']) }}{% endmacro %}

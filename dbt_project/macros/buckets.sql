@@ -1,5 +1,5 @@
 {#- What attribution can see of a charge: charges that agree in all of these are one bucket. -#}
 {% macro bucket_dimensions() %}{{ return([
-  'usage_date', 'bucketed.source', 'bucketed.provider', 'billing_period', 'billing_account_id', 'account_id', 'window_from', 'window_to',
-  'service', 'sku', 'region', 'resource_id', 'resource_alias', 'line_item_type', 'charge_category', 'charge_class', 'fixed_cost_class',
-  'quarantine_reason', 'pricing_category', 'commitment_id', 'compute_kind', 'currency', 'bucketed.tags']) }}{% endmacro %}
+  'usage_date', 'bucketed.source', 'bucketed.provider', 'billing_period', 'invoice_id', 'billing_account_id', 'account_id', 'window_from', 'window_to',
+  'service', 'service_category', 'sku', 'usage_unit', 'region', 'resource_id', 'resource_alias', 'line_item_type', 'charge_category', 'charge_class', 'fixed_cost_class',
+  'quarantine_reason', 'pricing_category', 'commitment_id', 'compute_kind', 'currency', 'exchange_rate', 'bucketed.tags']) }}{% endmacro %}

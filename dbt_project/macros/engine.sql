@@ -98,16 +98,6 @@ end
 {#- Text to DECIMAL(38,12), half-even at the twelfth place (the money rule). NULL or '' stays NULL; unreadable text is an error. -#}
 {% macro money(text) %}{{ return(adapter.dispatch('money', 'apportion')(text)) }}{% endmacro %}
 {% macro default__money(text) -%}
-cast(
-  cast(nullif({{ text }}, '') as decimal(38, 24))
-  - (cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24)))
-  + case
-      when abs(cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24))) > cast('0.0000000000005' as decimal(38, 24))
-        or (abs(cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000001' as decimal(38, 24))) = cast('0.0000000000005' as decimal(38, 24))
-            and abs(cast(nullif({{ text }}, '') as decimal(38, 24)) % cast('0.000000000002' as decimal(38, 24))) >= cast('0.000000000001' as decimal(38, 24)))
-      then sign(cast(nullif({{ text }}, '') as decimal(38, 24))) * cast('0.000000000001' as decimal(38, 24))
-      else cast(0 as decimal(38, 24))
-    end
-  as decimal(38, 12))
+{{ half_even('cast(nullif(' ~ text ~ ", '') as decimal(38, 24))") }}
 {%- endmacro %}
 {% macro duckdb__money(text) %}{{ short_decimal(text, apportion.default__money(text)) }}{% endmacro %}

@@ -1,11 +1,22 @@
 {#- The columns of each fact that staging hands over. A staging model of a new source has exactly these (any order). -#}
 
 {% macro charge_columns() %}{{ return([
-  'source', 'provider', 'billing_period', 'invoice_id', 'billing_account_id', 'account_id', 'usage_start', 'usage_end', 'service',
+  'source', 'provider', 'billing_period', 'invoice_id', 'billing_account_id', 'account_id', 'usage_start', 'usage_end', 'service', 'service_category',
   'sku', 'region', 'resource_id', 'resource_alias', 'line_item_type', 'charge_category', 'charge_class', 'quarantine_reason',
   'cost_class', 'pricing_category', 'commitment_id', 'compute_kind', 'compute_seconds', 'usage_quantity', 'usage_unit', 'currency',
-  'source_cost', 'billed_cost', 'effective_cost', 'list_cost', 'contracted_cost', 'tags', 'charge_description',
+  'source_cost', 'net_cost', 'billed_cost', 'effective_cost', 'list_cost', 'contracted_cost', 'tags', 'charge_description',
   'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
+{% macro charge_split_columns() %}{{ return([
+  'source', 'usage_start', 'usage_end', 'parent_resource_id', 'cluster', 'namespace', 'pod', 'pod_uid', 'split_component', 'split_cost',
+  'unused_cost', 'tags', 'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
+{% macro rate_columns() %}{{ return([
+  'source', 'provider', 'gpu_model', 'pool', 'rate_unit', 'hourly_rate', 'currency', 'valid_from', 'valid_to', 'is_bill',
+  'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
+{% macro currency_rate_columns() %}{{ return([
+  'source', 'currency', 'rate_to_usd', 'valid_from', 'valid_to', 'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
 
 {% macro gpu_sample_columns() %}{{ return([
   'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',

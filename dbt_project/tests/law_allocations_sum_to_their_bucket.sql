@@ -15,10 +15,11 @@ allocated as (
         bucket_key,
         sum(billed_cost) as billed_cost,
         sum(effective_cost) as effective_cost,
+        sum(net_cost) as net_cost,
         sum(list_cost) as list_cost,
         sum(contracted_cost) as contracted_cost
     from {{ ref('fct_cost_allocation') }}
-    where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    where stage = 'allocated' and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
     group by usage_date, bucket_key
 
 )
@@ -28,6 +29,7 @@ select
     coalesce(buckets.bucket_key, allocated.bucket_key) as bucket_key,
     buckets.billed_cost - allocated.billed_cost as billed_residual,
     buckets.effective_cost - allocated.effective_cost as effective_residual,
+    buckets.net_cost - allocated.net_cost as net_residual,
     buckets.list_cost - allocated.list_cost as list_residual,
     buckets.contracted_cost - allocated.contracted_cost as contracted_residual
 from buckets
@@ -36,5 +38,6 @@ where buckets.bucket_key is null
     or allocated.bucket_key is null
     or buckets.billed_cost is distinct from allocated.billed_cost
     or buckets.effective_cost is distinct from allocated.effective_cost
+    or buckets.net_cost is distinct from allocated.net_cost
     or buckets.list_cost is distinct from allocated.list_cost
     or buckets.contracted_cost is distinct from allocated.contracted_cost

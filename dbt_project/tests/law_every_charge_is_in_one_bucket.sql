@@ -13,6 +13,7 @@ charges as (
         sum(source_cost) as source_cost,
         sum(billed_cost) as billed_cost,
         sum(effective_cost) as effective_cost,
+        sum(net_cost) as net_cost,
         sum(list_cost) as list_cost,
         sum(contracted_cost) as contracted_cost
     from {{ ref('int_charges') }}
@@ -31,6 +32,7 @@ buckets as (
         sum(source_cost) as source_cost,
         sum(billed_cost) as billed_cost,
         sum(effective_cost) as effective_cost,
+        sum(net_cost) as net_cost,
         sum(list_cost) as list_cost,
         sum(contracted_cost) as contracted_cost
     from {{ ref('fct_charge_bucket') }}
@@ -60,6 +62,7 @@ where charges.charge_count is distinct from buckets.charge_count
     or charges.source_cost is distinct from buckets.source_cost
     or charges.billed_cost is distinct from buckets.billed_cost
     or charges.effective_cost is distinct from buckets.effective_cost
+    or charges.net_cost is distinct from buckets.net_cost
     or charges.list_cost is distinct from buckets.list_cost
     or charges.contracted_cost is distinct from buckets.contracted_cost
 union all

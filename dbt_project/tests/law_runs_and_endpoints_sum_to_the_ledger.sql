@@ -6,7 +6,7 @@ ledger as (
 
     select usage_date, workload_key, sum(effective_cost) as cost
     from {{ ref('fct_cost_allocation') }}
-    where workload_key is not null and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    where stage = 'allocated' and workload_key is not null and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
     group by usage_date, workload_key
 
 ),
@@ -39,7 +39,8 @@ runs as (
         sum(unknown_cost) as unknown_cost,
         sum(other_cost) as other_cost,
         sum(billed_cost) as billed_cost,
-        sum(list_cost) as list_cost
+        sum(list_cost) as list_cost,
+        sum(distributed_cost) as distributed_cost
     from {{ ref('int_attempt_days') }}
     where workload_key not like 'endpoint/%'
     group by workload_key
@@ -66,4 +67,5 @@ where runs.cost is distinct from run_cost.run_cost_usd
     or runs.other_cost is distinct from run_cost.other_cost_usd
     or runs.billed_cost is distinct from run_cost.billed_cost_usd
     or runs.list_cost is distinct from run_cost.list_cost_usd
+    or runs.distributed_cost is distinct from run_cost.distributed_cost_usd
     or run_cost.run_cost_usd <> run_cost.used_cost_usd + run_cost.held_idle_cost_usd + run_cost.unknown_cost_usd + run_cost.other_cost_usd

@@ -6,7 +6,7 @@ ledger as (
 
     select usage_date, source, coalesce(account_id, '') as account, sum(effective_cost) as cost, count(*) as allocation_count
     from {{ ref('fct_cost_allocation') }}
-    where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    where stage = 'allocated' and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
     group by usage_date, source, coalesce(account_id, '')
 
 ),

@@ -38,7 +38,8 @@ summed as (
         cast(sum(used_cost) as decimal(38, 12)) as used_cost,
         cast(sum(held_idle_cost) as decimal(38, 12)) as held_idle_cost,
         cast(sum(unknown_cost) as decimal(38, 12)) as unknown_cost,
-        cast(sum(other_cost) as decimal(38, 12)) as other_cost
+        cast(sum(other_cost) as decimal(38, 12)) as other_cost,
+        cast(sum(distributed_cost) as decimal(38, 12)) as distributed_cost
     from attempt_days
     where workload_key not like 'endpoint/%'
     group by workload_key, attempt_key
@@ -69,6 +70,7 @@ final as (
         summed.held_idle_cost as held_idle_cost_usd,
         summed.unknown_cost as unknown_cost_usd,
         summed.other_cost as other_cost_usd,
+        summed.distributed_cost as distributed_cost_usd,
         summed.billed_cost as billed_cost_usd,
         summed.list_cost as list_cost_usd
     from summed

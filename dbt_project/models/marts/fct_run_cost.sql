@@ -1,5 +1,5 @@
 -- Grain: one training run (or other batch job): the sum of its attempts over the published days. run_cost_usd is the effective cost
--- on the run before distribution; fully_loaded_usd adds what distribution rules hand it (none is shipped by default).
+-- on the run before distribution; fully_loaded_usd adds what distribution rules hand it.
 with
 
 attempts as (
@@ -40,11 +40,13 @@ final as (
             then cast(sum(attempts.used_gpu_seconds) as double) / cast(sum(attempts.measured_gpu_seconds) as double) end as activity_ratio,
         {{ pricing_status('sum(attempts.awaiting_bill_gpu_seconds)', 'sum(attempts.run_cost_usd)') }} as pricing_status,
         cast(sum(attempts.run_cost_usd) as decimal(38, 12)) as run_cost_usd,
-        cast(sum(attempts.run_cost_usd) as decimal(38, 12)) as fully_loaded_usd,
+        case when sum(attempts.run_cost_usd) is not null or sum(attempts.distributed_cost_usd) <> 0
+            then cast(coalesce(sum(attempts.run_cost_usd), 0) + sum(attempts.distributed_cost_usd) as decimal(38, 12)) end as fully_loaded_usd,
         cast(sum(attempts.used_cost_usd) as decimal(38, 12)) as used_cost_usd,
         cast(sum(attempts.held_idle_cost_usd) as decimal(38, 12)) as held_idle_cost_usd,
         cast(sum(attempts.unknown_cost_usd) as decimal(38, 12)) as unknown_cost_usd,
         cast(sum(attempts.other_cost_usd) as decimal(38, 12)) as other_cost_usd,
+        cast(sum(attempts.distributed_cost_usd) as decimal(38, 12)) as distributed_cost_usd,
         cast(sum(attempts.billed_cost_usd) as decimal(38, 12)) as billed_cost_usd,
         cast(sum(attempts.list_cost_usd) as decimal(38, 12)) as list_cost_usd
     from attempts

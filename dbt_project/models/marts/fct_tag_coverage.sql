@@ -6,7 +6,7 @@ with
 ledger as (
 
     select * from {{ ref('fct_cost_allocation') }}
-    where usage_date in (select usage_date from {{ ref('int_days') }})
+    where stage = 'allocated' and usage_date in (select usage_date from {{ ref('int_days') }})
 
 ),
 

@@ -30,13 +30,14 @@ ledger as (
         max(model) as model,
         max(environment) as environment,
         max(project) as project,
-        sum(effective_cost) as effective_cost,
-        sum(billed_cost) as billed_cost,
-        sum(list_cost) as list_cost,
-        sum(case when cost_class = 'used' then effective_cost else 0 end) as used_cost,
-        sum(case when cost_class = 'held_idle' then effective_cost else 0 end) as held_idle_cost,
-        sum(case when cost_class = 'unknown' then effective_cost else 0 end) as unknown_cost,
-        sum(case when cost_class not in ('used', 'held_idle', 'unknown') then effective_cost else 0 end) as other_cost
+        sum(case when stage = 'allocated' then effective_cost end) as effective_cost,
+        sum(case when stage = 'allocated' then billed_cost end) as billed_cost,
+        sum(case when stage = 'allocated' then list_cost end) as list_cost,
+        sum(case when stage = 'allocated' and cost_class = 'used' then effective_cost else 0 end) as used_cost,
+        sum(case when stage = 'allocated' and cost_class = 'held_idle' then effective_cost else 0 end) as held_idle_cost,
+        sum(case when stage = 'allocated' and cost_class = 'unknown' then effective_cost else 0 end) as unknown_cost,
+        sum(case when stage = 'allocated' and cost_class not in ('used', 'held_idle', 'unknown') then effective_cost else 0 end) as other_cost,
+        sum(case when stage = 'distributed' then effective_cost else 0 end) as distributed_cost
     from {{ ref('fct_cost_allocation') }}
     where workload_key is not null and usage_date in (select usage_date from {{ ref('int_days') }})
     group by usage_date, workload_key, coalesce(attempt_key, '')
@@ -64,7 +65,8 @@ joined as (
         cast(ledger.used_cost as decimal(38, 12)) as used_cost,
         cast(ledger.held_idle_cost as decimal(38, 12)) as held_idle_cost,
         cast(ledger.unknown_cost as decimal(38, 12)) as unknown_cost,
-        cast(ledger.other_cost as decimal(38, 12)) as other_cost
+        cast(ledger.other_cost as decimal(38, 12)) as other_cost,
+        cast(coalesce(ledger.distributed_cost, 0) as decimal(38, 12)) as distributed_cost
     from ledger
     full outer join gpu_hours
         on ledger.usage_date = gpu_hours.usage_date

@@ -26,7 +26,7 @@ ledger as (
         sum(list_cost) as list_cost,
         sum(case when cost_class = 'quarantined' then effective_cost else 0 end) as quarantined_cost
     from {{ ref('fct_cost_allocation') }}
-    where usage_date in (select usage_date from {{ ref('int_days') }})
+    where stage = 'allocated' and usage_date in (select usage_date from {{ ref('int_days') }})
     group by usage_date, source, billing_period, currency
 
 ),

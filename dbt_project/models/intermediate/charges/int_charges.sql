@@ -1,5 +1,5 @@
--- Grain: one charge of the night's days. The union of every bill; from here on no model knows a provider's format. A view: nobody
--- needs all of its columns, and writing a million wide rows down costs more than reading the few that are needed again.
+-- Grain: one charge of the night's days, in US dollars. The union of every bill; from here on no model knows a provider's format. A
+-- view: nobody needs all of its columns, and writing a million wide rows down costs more than reading the few that are needed again.
 {{ config(materialized='view') }}
 
 with
@@ -7,6 +7,8 @@ with
 staged as (
 
     {{ staged('charges', charge_columns()) }}
+    union all
+    select {{ charge_columns() | join(', ') }} from {{ ref('int_rated_charges') }}
 
 ),
 
@@ -30,6 +32,45 @@ windowed as (
     from dated
     where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
 
+),
+
+currency_rates as (
+
+    select * from {{ ref('int_currency_rates') }}
+
+),
+
+rated as (
+
+    -- the rate of the usage day; source_cost stays in the bill's own currency, it is the control total
+    select
+        windowed.*,
+        case when windowed.currency = 'USD' then cast(1 as decimal(38, 12)) else currency_rates.rate_to_usd end as exchange_rate
+    from windowed
+    left join currency_rates
+        on windowed.currency = currency_rates.currency
+        and windowed.usage_date >= currency_rates.valid_from
+        and windowed.usage_date < currency_rates.valid_to
+
+),
+
+converted as (
+
+    select
+        {%- for column in charge_columns() %}
+        {%- if column in allocated_bases() %}
+        {{ converted_money(column, 'exchange_rate') }} as {{ column }},
+        {%- else %}
+        {{ column }},
+        {%- endif %}
+        {%- endfor %}
+        exchange_rate,
+        usage_date,
+        fixed_cost_class,
+        window_from,
+        window_to
+    from rated
+
 )
 
-select * from windowed
+select * from converted

@@ -85,6 +85,9 @@ pivoted as (
         max(case when canonical_key = 'model' then canonical_value end) as model,
         max(case when canonical_key = 'environment' then canonical_value end) as environment,
         max(case when canonical_key = 'project' then canonical_value end) as project,
+        max(case when canonical_key = 'cluster' then canonical_value end) as cluster,
+        max(case when canonical_key = 'pool' then canonical_value end) as pool,
+        max(case when canonical_key = 'namespace' then canonical_value end) as namespace,
         max(case when canonical_key = 'run_id' then canonical_value end) as run_id,
         max(case when canonical_key = 'endpoint' then canonical_value end) as endpoint,
         coalesce(max(case when lowest_value <> highest_value then 1 else 0 end), 0) = 1 as has_collision

@@ -68,7 +68,7 @@ ledger as (
         sum(effective_cost) as allocated_cost_usd,
         sum(case when cost_class = 'held_idle' then 0 else effective_cost end) as used_cost_usd
     from {{ ref('fct_cost_allocation') }}
-    where workload_key like 'endpoint/%' and usage_date in (select usage_date from days)
+    where stage = 'allocated' and workload_key like 'endpoint/%' and usage_date in (select usage_date from days)
     group by usage_date, substr(workload_key, 10), {{ epoch_seconds('window_start') }} - {{ epoch_seconds('window_start') }} % 3600
 
 ),

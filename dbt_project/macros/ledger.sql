@@ -1,0 +1,19 @@
+{#- The ledger's columns, in order: what every stage of it hands over. -#}
+
+{% macro ledger_columns() %}{{ return([
+  'usage_date', 'bucket_key', 'source', 'provider', 'billing_period', 'invoice_id', 'billing_account_id', 'account_id', 'window_start',
+  'window_end', 'service', 'sku', 'region', 'resource_id', 'node', 'pool', 'cluster', 'namespace', 'line_item_type', 'charge_category',
+  'charge_class', 'pricing_category', 'commitment_id', 'currency', 'exchange_rate', 'workload_key', 'workload_type', 'attempt_key',
+  'team', 'model', 'environment', 'project', 'cost_class', 'route', 'component', 'reason', 'evidence', 'method_id', 'activity_rung',
+  'stage', 'rule_id', 'distribution_key', 'allocation_weight', 'bucket_weight', 'gpu_seconds'] + allocated_bases()) }}{% endmacro %}
+
+{#- What a distribution rule may ask of an allocated row; rows alike in all of these are handed out together. -#}
+{% macro distribution_conditions() %}{{ return([
+  'source', 'provider', 'account_id', 'service', 'line_item_type', 'charge_category', 'cost_class', 'reason', 'cluster', 'pool',
+  'namespace', 'team', 'model', 'environment', 'project']) }}{% endmacro %}
+
+{#- What recipients may have to share with the dollars that they are handed. -#}
+{% macro distribution_scopes() %}{{ return(['account_id', 'cluster', 'pool', 'team', 'model', 'environment', 'project']) }}{% endmacro %}
+
+{#- What stays on the rows of a pool besides: where the dollars come from. -#}
+{% macro distribution_origins() %}{{ return(['billing_period', 'invoice_id', 'billing_account_id', 'charge_class', 'currency', 'exchange_rate']) }}{% endmacro %}

@@ -1,0 +1,21 @@
+{#- The money rule: DECIMAL(38,12), rounded half-even. -#}
+
+{#- A DECIMAL(38,24) rounded half-even to 12 places. -#}
+{% macro half_even(amount) -%}
+cast(
+  {{ amount }}
+  - ({{ amount }} % cast('0.000000000001' as decimal(38, 24)))
+  + case
+      when abs({{ amount }} % cast('0.000000000001' as decimal(38, 24))) > cast('0.0000000000005' as decimal(38, 24))
+        or (abs({{ amount }} % cast('0.000000000001' as decimal(38, 24))) = cast('0.0000000000005' as decimal(38, 24))
+            and abs({{ amount }} % cast('0.000000000002' as decimal(38, 24))) >= cast('0.000000000001' as decimal(38, 24)))
+      then sign({{ amount }}) * cast('0.000000000001' as decimal(38, 24))
+      else cast(0 as decimal(38, 24))
+    end
+  as decimal(38, 12))
+{%- endmacro %}
+
+{#- An amount in a bill's currency in US dollars: times the dated rate, rounded once. Dollars pass as they are. -#}
+{% macro converted_money(amount, rate) -%}
+case when {{ rate }} = 1 then {{ amount }} else {{ half_even('cast(' ~ amount ~ ' * ' ~ rate ~ ' as decimal(38, 24))') }} end
+{%- endmacro %}
