@@ -180,7 +180,10 @@ def find(releases: Sequence[Archived], wanted: str) -> Archived:
         return named[-1]
     instant = _instant(wanted)
     if instant is None:
-        raise UsageError(f"{wanted!r} is neither a release nor a time", remedy="`apportion releases` lists the releases; write a time as 2026-10-05T07:00")
+        raise UsageError(
+            f"{wanted!r} is neither a release nor a time",
+            remedy="`apportion releases` lists the releases; write a time as 2026-10-05T07:00",
+        )
     before = [r for r in releases if r.published_at <= instant]
     if not before:
         first = releases[0]
@@ -189,6 +192,17 @@ def find(releases: Sequence[Archived], wanted: str) -> Archived:
             remedy=f"the earliest release in the archive is {first.release_id} of {first.published_at:%Y-%m-%dT%H:%M:%S} UTC",
         )
     return before[-1]
+
+
+def pair(releases: Sequence[Archived], old: str | None, new: str | None) -> tuple[Archived, Archived]:
+    """The two releases of a comparison; by default the last one and the one before it. Raises UsageError."""
+    after = find(releases, new) if new else find(releases, releases[-1].release_id if releases else "")
+    if old:
+        return find(releases, old), after
+    before = [release for release in releases if release.sequence < after.sequence]
+    if not before:
+        raise UsageError(f"nothing was published before release {after.release_id}", remedy="`apportion releases` lists the releases")
+    return before[-1], after
 
 
 def _instant(text: str) -> dt.datetime | None:
@@ -218,7 +232,9 @@ def prune(settings: Settings, releases: Sequence[Archived], keep_days: int | Non
     for release in kept:  # each against the kept one before it; complete ones first, so that a killed pruning leaves a readable archive
         before = rebased[-1] if rebased else None
         known = before.files if before else {}
-        rebased.append(replace(release, changed=frozenset(k for k, f in release.files.items() if k not in known or known[k].sha256 != f.sha256)))
+        rebased.append(
+            replace(release, changed=frozenset(k for k, f in release.files.items() if k not in known or known[k].sha256 != f.sha256))
+        )
     for release in rebased:
         _write_marker(settings, release, None)
     for release in releases:

@@ -75,7 +75,9 @@ def _fill(settings: Settings, release: Archived, folder: Path) -> None:
 def _insert_meta(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """The rows of ``meta_publication``; with the columns of its time, where those were others."""
     scan = "select * from read_parquet(?)"
-    was, now = ([row[:2] for row in connection.execute(q, p).fetchall()] for q, p in ((f"describe {scan}", [str(path)]), (f"describe {META}", [])))
+    was, now = (
+        [row[:2] for row in connection.execute(q, p).fetchall()] for q, p in ((f"describe {scan}", [str(path)]), (f"describe {META}", []))
+    )
     statement = f"insert into {META} {scan}" if was == now else f"create or replace table {META} as {scan}"
     connection.execute(statement, [str(path)])
 

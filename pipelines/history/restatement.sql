@@ -2,10 +2,11 @@
 --
 -- Reads the views that restatement.py makes over the files of the changed days of both releases:
 --   buckets: side (-1 old, 1 new), usage_date, bucket_key, source, identity_key (every dimension that both releases have),
---            uninvoiced_key (without invoice and finality), untagged_key (without tags either), covered_key (the resource's hour),
+--            uninvoiced_key (without invoice and finality), untagged_key (without tags either), covered_key (the resource's hour of one sku),
 --            line_item_type, pricing_category, commitment_id, charge_category, charge_class, fixed_cost_class, charge_count,
 --            usage_quantity, billed_cost, effective_cost, list_cost
---   ledger:  side, usage_date, bucket_key, source, account_id, team, workload_key, cost_class, billed_cost, effective_cost, list_cost
+--   ledger:  side, usage_date, bucket_key, source, account_id, team, workload_key, cost_class, stage, billed_cost,
+--            effective_cost, list_cost
 --   days:    usage_date, in_old, in_new
 --   identity_change: allocation_cause (the cause of a move between bearers where the bill did not move)
 --
@@ -60,13 +61,10 @@ compared as (
         and sum(count_move) over tags = 0 and sum(quantity_move) over tags = 0 and sum(billed_move) over tags = 0
         and sum(effective_move) over tags = 0 and sum(list_move) over tags = 0 as is_retagged,
         covered_key is not null
-        and max(case when old_buckets > 0 then coverage end) over hours is not null
-        and max(case when new_buckets > 0 then coverage end) over hours is not null
         and (
-            max(case when new_buckets = 0 then coverage end) over hours is not null
-            or max(case when old_buckets = 0 then coverage end) over hours is not null
-        )
-        and min(coverage) over hours <> max(coverage) over hours as is_covered_otherwise,
+            min(case when new_buckets = 0 then coverage end) over hours <> min(case when old_buckets = 0 then coverage end) over hours
+            or max(case when new_buckets = 0 then coverage end) over hours <> max(case when old_buckets = 0 then coverage end) over hours
+        ) as is_covered_otherwise,
         sum(old_buckets) over tags > 0 and sum(new_buckets) over tags > 0 as is_on_both_sides,
         sum(count_move) over tags as both_count_move,
         sum(quantity_move) over tags as both_quantity_move
@@ -84,8 +82,6 @@ bucket_causes as (
     select
         compared.identity_key,
         case
-            when not days.in_old then 'first_published'
-            when not days.in_new then 'withdrawn'
             when compared.is_invoiced then 'invoice_assigned'
             when compared.is_retagged then 'tag_change'
             when compared.charge_class = 'Correction' then 'correction'
@@ -101,7 +97,6 @@ bucket_causes as (
             else 'price_change'
         end as cause
     from compared
-    inner join days on compared.usage_date = days.usage_date
 
 ),
 
@@ -114,13 +109,20 @@ explained as (
         ledger.team,
         ledger.workload_key,
         ledger.cost_class,
-        coalesce(bucket_causes.cause, identity_change.allocation_cause) as cause,
+        case
+            when not days.in_old then 'first_published'
+            when not days.in_new then 'withdrawn'
+            when ledger.stage = 'distributed' and identity_change.allocation_cause = 'telemetry_change' then 'redistributed'
+            when ledger.stage = 'distributed' then identity_change.allocation_cause
+            else coalesce(bucket_causes.cause, identity_change.allocation_cause)
+        end as cause,
         ledger.side,
         ledger.billed_cost,
         ledger.effective_cost,
         ledger.list_cost
     from ledger
-    inner join buckets
+    inner join days on ledger.usage_date = days.usage_date
+    left join buckets
         on ledger.usage_date = buckets.usage_date and ledger.bucket_key = buckets.bucket_key and ledger.side = buckets.side
     left join bucket_causes on buckets.identity_key = bucket_causes.identity_key
     cross join identity_change
