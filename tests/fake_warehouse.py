@@ -31,7 +31,7 @@ HOSTILE = [
     "{batch}",
 ]
 
-_COST = "billed_cost decimal(38,12), effective_cost decimal(38,12), list_cost decimal(38,12), contracted_cost decimal(38,12)"
+_COST = "billed_cost decimal(38,12), effective_cost decimal(38,12), net_cost decimal(38,12), list_cost decimal(38,12), contracted_cost decimal(38,12)"
 _SECONDS = ("used", "held_idle", "unallocated_idle", "stranded", "unattributed", "unknown")
 _UNIT = (
     "requests_ok bigint, allocated_cost_usd decimal(38,12), activity_ratio double, cost_per_1k_requests_usd double,"
@@ -44,7 +44,7 @@ TABLES = {
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}",
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
-    f" cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, {_COST}",
+    f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST}",
     "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",
     "fct_gpu_utilization": "usage_date date, usage_hour timestamp, node varchar, gpu_key varchar, billed_seconds decimal(38,6), "
     + ", ".join(f"{c}_seconds decimal(38,6)" for c in _SECONDS)
@@ -104,8 +104,8 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
     rows = {
         "dim_date": [(day, day.replace(day=1))],
         "fct_charge_bucket": [
-            (day, "b1", "aws", service, 10, "10.000000000001", 12, None),
-            (day, "b2", "aws", service, -1, "-1.5", -1, None),
+            (day, "b1", "aws", service, 10, "10.000000000001", 10, 12, None),
+            (day, "b2", "aws", service, -1, "-1.5", -1, -1, None),
         ],
         "fct_cost_allocation": [
             (
@@ -115,13 +115,16 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
                 service,
                 "training_run/R",
                 "R@1",
+                None,
                 "used",
                 "telemetry",
                 "gpu",
                 None,
                 "allocated",
+                None,
                 4,
                 "3.333333333334",
+                4,
                 5,
                 None,
             ),
@@ -132,17 +135,20 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
                 service,
                 None,
                 None,
+                None,
                 "unallocated_idle",
                 "telemetry",
                 "gpu",
                 None,
                 "allocated",
+                None,
                 6,
                 "6.666666666667",
+                6,
                 7,
                 None,
             ),
-            (day, "b2", "aws", service, None, None, "credit", "none", "other", None, "allocated", -1, "-1.5", -1, None),
+            (day, "b2", "aws", service, None, None, None, "credit", "none", "other", None, "allocated", None, -1, "-1.5", -1, -1, None),
         ],
         "fct_data_quality": [(day, "n1", "discarded_activity_values", 3)],
         "fct_gpu_utilization": [(day, hour, "n1", "n1|0", 3600, 1200, 0, 2400, 0, 0, 0, 0.5, "priced", 9, 3, 0, 6, 0, 0, 0)],

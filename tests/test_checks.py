@@ -144,7 +144,7 @@ DOOR = {
     ),
     "wrong currency": (
         "update raw.aws_cur__line_items set line_item_currency_code = 'EUR' where _row = 0",
-        "critical: raw.aws_cur__line_items: the currency is USD, as the policy says; column line_item_currency_code; 1 unexpected;"
+        "critical: raw.aws_cur__line_items: the currency has a rate to US dollars (USD); add a source of kind currency_rates; column line_item_currency_code; 1 unexpected;"
         ' for example {"_file": "aws_cur__line_items.parquet", "_row": 0, "line_item_currency_code": "EUR"}',
     ),
     "cost that is no number": (
@@ -274,17 +274,17 @@ EXIT = {
         ' for example {"node_key": "n1|i-1", "valid_from": null, "valid_to": null, "row_count": 2}',
     ),
     "money that is missing": (
-        "update published.fct_cost_allocation set list_cost = null where usage_date = '2026-10-01' and cost_class = 'credit'",
+        "update published.fct_cost_allocation set net_cost = null where usage_date = '2026-10-01' and cost_class = 'credit'",
         "fct_cost_allocation",
-        "critical: published.fct_cost_allocation: expect_column_values_to_not_be_null; column list_cost; 1 unexpected; for example"
-        ' {"usage_date": "2026-10-01", "bucket_key": "b2", "workload_key": null, "attempt_key": null, "cost_class": "credit",'
-        ' "component": "other", "reason": null, "stage": "allocated", "list_cost": null}',
+        "critical: published.fct_cost_allocation: expect_column_values_to_not_be_null; column net_cost; 1 unexpected; for example"
+        ' {"usage_date": "2026-10-01", "bucket_key": "b2", "workload_key": null, "attempt_key": null, "team": null, "cost_class": "credit",'
+        ' "component": "other", "reason": null, "stage": "allocated", "net_cost": null}',
     ),
     "a class nobody agreed on": (
         "update published.fct_cost_allocation set cost_class = 'idle' where usage_date = '2026-10-01' and cost_class = 'unallocated_idle'",
         "fct_cost_allocation",
         "critical: published.fct_cost_allocation: expect_column_values_to_be_in_set; column cost_class; 1 unexpected; for example"
-        ' {"usage_date": "2026-10-01", "bucket_key": "b1", "workload_key": null, "attempt_key": null, "cost_class": "idle",'
+        ' {"usage_date": "2026-10-01", "bucket_key": "b1", "workload_key": null, "attempt_key": null, "team": null, "cost_class": "idle",'
         ' "component": "gpu", "reason": null, "stage": "allocated"}',
     ),
     "an empty ledger": (

@@ -327,11 +327,11 @@ def test_retention_keeps_the_newest_and_the_current(released: Settings) -> None:
 AUDIT_DEFECTS = {
     "off by 1e-12": (
         "update published.fct_cost_allocation set list_cost = list_cost + 0.000000000001 where cost_class = 'used' and usage_date = '2026-10-02'",
-        r"1 buckets are not allocated exactly; bucket b1 of 2026-10-02 leaves billed_cost 0E-12, effective_cost 0E-12, list_cost -1E-12",
+        r"1 buckets are not allocated exactly; bucket b1 of 2026-10-02 leaves billed_cost 0E-12, effective_cost 0E-12, net_cost 0E-12, list_cost -1E-12",
     ),
     "ledger without bucket": (
         "update published.fct_cost_allocation set bucket_key = 'b9' where bucket_key = 'b2' and usage_date = '2026-10-02'",
-        r"2 buckets are not allocated exactly; bucket b2 of 2026-10-02 leaves billed_cost -1\.0+, effective_cost -1\.50+, list_cost -1\.0+",
+        r"2 buckets are not allocated exactly; bucket b2 of 2026-10-02 leaves billed_cost -1\.0+, effective_cost -1\.50+, net_cost -1\.0+, list_cost -1\.0+",
     ),
     "dollars on a day without a bill": (
         "delete from published.fct_charge_bucket where usage_date = '2026-10-02'; "

@@ -94,10 +94,3 @@ case
   else {{ otherwise }}
 end
 {%- endmacro %}
-
-{#- Text to DECIMAL(38,12), half-even at the twelfth place (the money rule). NULL or '' stays NULL; unreadable text is an error. -#}
-{% macro money(text) %}{{ return(adapter.dispatch('money', 'apportion')(text)) }}{% endmacro %}
-{% macro default__money(text) -%}
-{{ half_even('cast(nullif(' ~ text ~ ", '') as decimal(38, 24))") }}
-{%- endmacro %}
-{% macro duckdb__money(text) %}{{ short_decimal(text, apportion.default__money(text)) }}{% endmacro %}

@@ -1,5 +1,10 @@
 {#- The money rule: DECIMAL(38,12), rounded half-even. -#}
 
+{#- Text to DECIMAL(38,12), half-even at the twelfth place. NULL or '' stays NULL; unreadable text is an error. -#}
+{% macro money(text) -%}
+{{ short_decimal(text, half_even('cast(nullif(' ~ text ~ ", '') as decimal(38, 24))")) }}
+{%- endmacro %}
+
 {#- A DECIMAL(38,24) rounded half-even to 12 places. -#}
 {% macro half_even(amount) -%}
 cast(

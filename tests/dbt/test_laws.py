@@ -21,6 +21,13 @@ SEGMENT = {"usage_date": DAY, "node_key": "n", "unit_key": "u", "unit_share": 28
 BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     # $1 charged and not allocated
     "law_allocations_sum_to_their_bucket": [("published.fct_charge_bucket", {"bucket_key": "lost", "billed_cost": 1})],
+    # a euro without a rate
+    "law_every_charge_is_in_dollars": [("intermediate.int_charge_buckets", {"usage_date": DAY, "source": "s", "currency": "EUR"})],
+    # $2 received, $1 taken away
+    "law_distributions_sum_to_zero": [
+        ("published.fct_cost_allocation", {"bucket_key": "p", "stage": "distributed", "distribution_key": "p", "effective_cost": 2}),
+        ("published.fct_cost_allocation", {"bucket_key": "b", "stage": "distributed", "distribution_key": "p", "effective_cost": -1}),
+    ],
     # a bucket that no charge made
     "law_every_charge_is_in_one_bucket": [
         ("published.fct_charge_bucket", {"usage_date": DAY, "source": "s", "billing_period": DAY, "charge_count": 1, "effective_cost": 1})

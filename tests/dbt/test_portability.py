@@ -38,7 +38,7 @@ DISPATCHED = {
     "NFC_NORMALIZE": "normalised_tag_value",
     "NORMALIZE": "normalised_tag_value",  # sqlglot's own translation of the line above
     "PERCENTILE_DISC": "discrete_percentile",
-    "REGEXP_CONTAINS": "money",  # and quantity: a shortcut for short decimals
+    "REGEXP_CONTAINS": "short_decimal",  # in money and quantity
     "TO_JSON": "json_string",
 }
 # Column types of the outcome; INT128 comes from wide_int only, whose default side is decimal(38, 0).
