@@ -204,7 +204,7 @@ def aside_lines(aside: list[dict[str, Any]]) -> list[str]:
     """What is kept aside for closed periods, in words."""
     return [
         f"period {', '.join(a['periods'])} of {a['source']} is closed; delivery {a['delivery_id']} would move its bill by"
-        f" {a['effective_move']:f} {a['currency'] or ''} effective, {a['billed_move']:f} billed;"
+        f" {a['effective_move']:+,.2f} {a['currency'] or ''} effective, {a['billed_move']:+,.2f} billed;"
         f" `apportion correct {a['periods'][0]} --reason ...` takes it"
         for a in aside
     ]

@@ -198,7 +198,8 @@ def _buckets(side: int, common: set[str], lent: Sequence[str], dimensions: Seque
     if lent:
         lending = ", ".join(f"any_value({quote_name(name)}) as {quote_name(name)}" for name in lent)
         loan = f"select usage_date, bucket_key, {lending} from {release}_ledger group by all"  # noqa: S608
-        source += f" left join ({loan}) using (usage_date, bucket_key)"
+        own = ", ".join(quote_name(name) for name in sorted(common))
+        source = f"(select {own} from {source}) left join ({loan}) using (usage_date, bucket_key)"  # noqa: S608
     return f"select {', '.join(fields)} from {source}"  # noqa: S608
 
 

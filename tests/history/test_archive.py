@@ -50,12 +50,12 @@ def test_a_past_release_comes_back_byte_for_byte(three: tuple[Settings, list[Rel
     assert [r.folder.exists() for r in releases] == [False, False, True]
     told = materialise(settings, find(archived(settings), releases[number].release_id), tmp_path / "then")
     assert shas(tmp_path / "then" / "parquet") == bytes_[number]
-    assert len(bytes_[number]) == 7 * 2 + 8  # seven tables by day, seven as a whole and meta_publication
+    assert len(bytes_[number]) == 2 * 2 + 4  # two tables by day, three as a whole and meta_publication
     assert told["effective_usd"] == [Decimal("14"), Decimal("16.5"), Decimal("17")][number]
     path = tmp_path / "then" / "apportion.duckdb"
     assert ask(path, "select sum(effective_cost) from fct_cost_allocation") == [(told["effective_usd"],)]
     assert ask(path, "select comment from duckdb_tables() where table_name = 'fct_run_cost'") == [("what fct_run_cost says; it's \"here\"",)]
-    assert ask(path, "select count(*) from duckdb_tables()") == [(15,)]
+    assert ask(path, "select count(*) from duckdb_tables()") == [(6,)]
 
 
 def test_the_meta_rows_come_back_too(tmp_path: Path) -> None:
