@@ -94,7 +94,13 @@ class Charge:
         }  # fmt: skip
         key = hashlib.sha256(json.dumps(row, default=str, sort_keys=True).encode()).hexdigest()[:16]
         billed = self.billed if self.billed is not None else self.cost
-        amounts = {"billed_cost": billed, "effective_cost": self.cost, "net_cost": self.cost, "list_cost": self.cost, "contracted_cost": None}
+        amounts = {
+            "billed_cost": billed,
+            "effective_cost": self.cost,
+            "net_cost": self.cost,
+            "list_cost": self.cost,
+            "contracted_cost": None,
+        }
         return {**row, "bucket_key": key, "charge_count": self.count, "usage_quantity": self.quantity, **amounts}
 
     def ledger(self) -> list[dict[str, object]]:
@@ -131,14 +137,21 @@ def write_warehouse(
     published = sorted(set(days or {c.day for c in held}))
     fake_warehouse.build(settings, days=published)
     with duckdb.connect(str(settings.warehouse)) as connection:
-        for table in fake_warehouse.TABLES.keys() - {"dim_date", "fct_reconciliation", "fct_run_cost", *REPLACED}:  # fewer files, faster tests
+        for table in fake_warehouse.TABLES.keys() - {
+            "dim_date",
+            "fct_reconciliation",
+            "fct_run_cost",
+            *REPLACED,
+        }:  # fewer files, faster tests
             connection.execute(f"drop table published.{table}")
         connection.execute("delete from published.fct_reconciliation")
         _replace(connection, REPLACED[0], bucket_columns, [c.bucket() for c in held])
         _replace(connection, REPLACED[1], LEDGER, [row for c in held for row in c.ledger()])
         connection.execute("create or replace table ops.deliveries as from ops.deliveries where false")
         for source, period, delivery_id in deliveries:
-            connection.execute("insert into ops.deliveries (source, kind, period, delivery_id) values (?, 'aws_cur', ?, ?)", [source, period, delivery_id])
+            connection.execute(
+                "insert into ops.deliveries (source, kind, period, delivery_id) values (?, 'aws_cur', ?, ?)", [source, period, delivery_id]
+            )
         for source, month in sorted({(c.source, c.month) for c in held}):
             state = (finality or {}).get((source, month), "provisional")
             names = "source, billing_period, finality, delivery_residual_usd, allocation_residual_usd"

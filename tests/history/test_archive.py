@@ -45,7 +45,9 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[Rele
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_past_release_comes_back_byte_for_byte(three: tuple[Settings, list[Release], list[dict[str, str]]], number: int, tmp_path: Path) -> None:
+def test_a_past_release_comes_back_byte_for_byte(
+    three: tuple[Settings, list[Release], list[dict[str, str]]], number: int, tmp_path: Path
+) -> None:
     settings, releases, bytes_ = three
     assert [r.folder.exists() for r in releases] == [False, False, True]
     told = materialise(settings, find(archived(settings), releases[number].release_id), tmp_path / "then")
@@ -54,7 +56,7 @@ def test_a_past_release_comes_back_byte_for_byte(three: tuple[Settings, list[Rel
     assert told["effective_usd"] == [Decimal("14"), Decimal("16.5"), Decimal("17")][number]
     path = tmp_path / "then" / "apportion.duckdb"
     assert ask(path, "select sum(effective_cost) from fct_cost_allocation") == [(told["effective_usd"],)]
-    assert ask(path, "select comment from duckdb_tables() where table_name = 'fct_run_cost'") == [("what fct_run_cost says; it's \"here\"",)]
+    assert ask(path, "select comment from duckdb_tables() where table_name = 'fct_run_cost'") == [('what fct_run_cost says; it\'s "here"',)]
     assert ask(path, "select count(*) from duckdb_tables()") == [(6,)]
 
 
@@ -69,9 +71,18 @@ def test_the_meta_rows_come_back_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("when", "number"),
-    [("2026-10-03T05:00", 0), ("2026-10-04T04:59:59", 0), ("2026-10-04", 1), ("2026-10-05", 1), ("2026-10-06T07:00+02:00", 2), ("2030-01-01", 2)],
+    [
+        ("2026-10-03T05:00", 0),
+        ("2026-10-04T04:59:59", 0),
+        ("2026-10-04", 1),
+        ("2026-10-05", 1),
+        ("2026-10-06T07:00+02:00", 2),
+        ("2030-01-01", 2),
+    ],
 )
-def test_an_instant_finds_what_was_current_then(three: tuple[Settings, list[Release], list[dict[str, str]]], when: str, number: int) -> None:
+def test_an_instant_finds_what_was_current_then(
+    three: tuple[Settings, list[Release], list[dict[str, str]]], when: str, number: int
+) -> None:
     settings, releases, _ = three
     assert find(archived(settings), when).release_id == releases[number].release_id
 
@@ -104,7 +115,9 @@ def test_a_damaged_object_is_not_handed_out(tmp_path: Path) -> None:
     content = bytearray(victim.read_bytes())
     content[50] ^= 1
     victim.write_bytes(content)
-    with pytest.raises(ApportionError, match="fct_charge_bucket/2026-10-01.parquet of release .* is not in the archive as it was published"):
+    with pytest.raises(
+        ApportionError, match="fct_charge_bucket/2026-10-01.parquet of release .* is not in the archive as it was published"
+    ):
         materialise(settings, old, tmp_path / "then")
     assert not (tmp_path / "then").exists()
 

@@ -163,7 +163,13 @@ def test_a_correction_is_logged_with_what_it_moved_and_closes_again(settings: Se
     assert period_lines(entry) == [
         "period 2026-09 of aws: the next night may change it (tags of the vision team were repaired), then it is closed again"
     ]
-    again(settings, [c.but(cost="11", bearers=()) if c is AWS else c.but(cost="18") if c is AWS_LAST else c.but(cost="9") if c is OPEN else c for c in ALL])
+    again(
+        settings,
+        [
+            c.but(cost="11", bearers=()) if c is AWS else c.but(cost="18") if c is AWS_LAST else c.but(cost="9") if c is OPEN else c
+            for c in ALL
+        ],
+    )
     [told] = finish_corrections(settings)
     after = archived(settings)[1]
     assert (told["event"], told["release_before"], told["release_id"]) == ("corrected", before.release_id, after.release_id)

@@ -50,7 +50,10 @@ def _releases(settings):
 def moves(found: Restatement) -> list[tuple]:
     """(cause, source, team, workload, class, billed, effective), the days aside."""
     dollars = [tuple(f"{r[f'{basis}_move_usd'].normalize():f}" for basis in ("billed", "effective")) for r in found.largest]
-    rows = [(r["cause"], r["source"], r["team"], r["workload_key"], r["cost_class"], *usd) for r, usd in zip(found.largest, dollars, strict=True)]
+    rows = [
+        (r["cause"], r["source"], r["team"], r["workload_key"], r["cost_class"], *usd)
+        for r, usd in zip(found.largest, dollars, strict=True)
+    ]
     return sorted(rows, key=str)
 
 
@@ -103,7 +106,9 @@ def every_cause(tmp_path_factory: pytest.TempPathFactory) -> Restatement:
 
 @pytest.mark.parametrize("name", CAUSES)
 def test_each_cause(name: str, every_cause: Restatement) -> None:
-    assert [row for row in moves(every_cause) if row[1] == name] == sorted(((cause, name, *rest) for cause, _, *rest in CAUSES[name][2]), key=str)
+    assert [row for row in moves(every_cause) if row[1] == name] == sorted(
+        ((cause, name, *rest) for cause, _, *rest in CAUSES[name][2]), key=str
+    )
 
 
 def test_only_the_day_that_differs_is_told(every_cause: Restatement) -> None:
@@ -111,7 +116,10 @@ def test_only_the_day_that_differs_is_told(every_cause: Restatement) -> None:
     assert {r["usage_date"] for r in every_cause.rows} == {DAY}
 
 
-@pytest.mark.parametrize(("identity", "cause"), [({"policy": "new"}, "policy_change"), ({"code": "new"}, "code_change"), ({"code": "new", "policy": "new"}, "code_change")])
+@pytest.mark.parametrize(
+    ("identity", "cause"),
+    [({"policy": "new"}, "policy_change"), ({"code": "new"}, "code_change"), ({"code": "new", "policy": "new"}, "code_change")],
+)
 def test_where_the_bill_stands_policy_or_code_moved_it(identity: dict[str, str], cause: str, tmp_path: Path) -> None:
     """And what the bill itself moved in the same night is told apart."""
     moved = BASE.but(bearers=(Bearer("training_run/r", "10", "vision"),))
@@ -142,9 +150,13 @@ def test_two_at_once_on_one_day(tmp_path: Path) -> None:
 def test_another_schema_is_compared_by_common_columns_and_said(tmp_path: Path) -> None:
     """The older release has no invoice, category or quantity on its buckets: nothing but the price moved."""
     settings = settings_for(tmp_path / "home")
-    older = {name: kind for name, kind in BUCKET.items() if name not in ("invoice_id", "pricing_category", "commitment_id", "usage_quantity")}
+    older = {
+        name: kind for name, kind in BUCKET.items() if name not in ("invoice_id", "pricing_category", "commitment_id", "usage_quantity")
+    }
     publish_charges(settings, [BASE], bucket_columns=older)
-    cheaper = BASE.but(cost="9", invoice="INV", bearers=(Bearer("training_run/r", "5", "vision"), Bearer(None, "4", None, "unallocated_idle")))
+    cheaper = BASE.but(
+        cost="9", invoice="INV", bearers=(Bearer("training_run/r", "5", "vision"), Bearer(None, "4", None, "unallocated_idle"))
+    )
     publish_charges(settings, [cheaper], identity={**IDENTITY, "code": "new"})
     found = compare(settings, *archived(settings))
     assert found.not_compared == (
@@ -174,7 +186,10 @@ def test_random_restatements_sum_exactly(tmp_path: Path) -> None:
     def charge(number: int) -> Charge:
         cost = Decimal(chance.randrange(-(10**14), 10**15)).scaleb(-12)
         part = Decimal(chance.randrange(0, 10**12)).scaleb(-12)
-        bearers = (Bearer(f"training_run/{chance.randrange(4)}", f"{part:f}", chance.choice(["a", "b", None])), Bearer(None, f"{cost - part:f}", None, "unknown"))
+        bearers = (
+            Bearer(f"training_run/{chance.randrange(4)}", f"{part:f}", chance.choice(["a", "b", None])),
+            Bearer(None, f"{cost - part:f}", None, "unknown"),
+        )
         return Charge(
             DAY if number % 2 else NEXT, f"{cost:f}", f"i-{number % 9}", number % 24, chance.choice(["aws", "gcp"]), account=str(number % 3),
             line_item_type=chance.choice(["Usage", "SavingsPlanCoveredUsage", "Credit"]), tags=chance.choice(["{}", '{"a":1}']),
@@ -182,7 +197,9 @@ def test_random_restatements_sum_exactly(tmp_path: Path) -> None:
         )  # fmt: skip
 
     before = [charge(n) for n in range(80)]
-    after = [charge(n) if chance.random() < 0.4 else old for n, old in enumerate(before) if chance.random() < 0.9] + [charge(n) for n in range(80, 90)]
+    after = [charge(n) if chance.random() < 0.4 else old for n, old in enumerate(before) if chance.random() < 0.9] + [
+        charge(n) for n in range(80, 90)
+    ]
     found = restated(tmp_path, before, after)
     assert len(found.causes) >= 4
     assert all(len(str(abs(total)).split(".")[1]) == 12 for total in found.totals.values())
