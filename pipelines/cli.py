@@ -138,8 +138,9 @@ def as_of(
     as_json: AsJson = False,
 ) -> None:
     """Bring back what was published at a time, byte for byte."""
-    from pipelines.history.archive import archived, find
+    from pipelines.history.archive import archived
     from pipelines.history.as_of import as_of_lines, materialise
+    from pipelines.history.finding import find
     from pipelines.settings import load_settings
 
     settings = load_settings(config, home)
@@ -157,7 +158,8 @@ def restatement(
     as_json: AsJson = False,
 ) -> None:
     """Say which figures moved between two releases, by how much, and why."""
-    from pipelines.history.archive import archived, pair
+    from pipelines.history.archive import archived
+    from pipelines.history.finding import pair
     from pipelines.history.restatement import compare
     from pipelines.history.words import restatement_lines, restatement_result
     from pipelines.settings import load_settings

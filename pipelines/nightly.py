@@ -18,7 +18,7 @@ from typing import Any
 
 from pipelines import dbt, planning, warehouse
 from pipelines.errors import ApportionError, GateError
-from pipelines.history import closing
+from pipelines.history import aside, closing
 from pipelines.history.periods import KeptAside, freeze, log_of
 from pipelines.landing import Landing
 from pipelines.lock import single_writer
@@ -94,15 +94,15 @@ def plan(night: Night, progress: Progress) -> None:
     """Decide the night's days, and point the raw relations at what they need."""
     settings = night.settings
     policy = load_policy(settings.policy_path)
-    night.deliveries, aside = _counted(settings)
+    night.deliveries, kept_aside = _counted(settings)
     log = log_of(settings)
     if not planning.warehouse_is_usable(settings.warehouse):
         progress("the warehouse is damaged: it is set aside and rebuilt from the landed deliveries")
         shutil.move(settings.warehouse, damaged_warehouse(settings))
     with warehouse.connect(settings) as connection:
         warehouse.ensure_bookkeeping(connection)
-        if aside and planning.staging_exists(connection):
-            night.kept_aside = closing.measure_aside(connection, aside)
+        if kept_aside and planning.staging_exists(connection):
+            night.kept_aside = aside.measure(connection, kept_aside)
         published = {day for (day,) in connection.execute("select usage_date from ops.published_days").fetchall()}
         changed = planning.changed_deliveries(connection, night.deliveries)
         known = published | set(night.window.days())
@@ -118,7 +118,7 @@ def plan(night: Night, progress: Progress) -> None:
         fresh = planning.unseen(connection, night.plan, night.deliveries)
         warehouse.write_raw_relations(connection, {d.delivery_id: d for d in [*needed, *fresh]}.values())
     progress(f"{len(night.plan.dirty_days)} day(s) to compute, {len(night.plan.dirty_telemetry_days)} of them from telemetry")
-    for line in closing.aside_lines(night.kept_aside):
+    for line in aside.aside_lines(night.kept_aside):
         progress(line)
 
 

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pipelines.history.database import DESCRIPTIONS
+from pipelines.history.descriptions import DESCRIPTIONS
 from pipelines.settings import REPOSITORY, EngineSettings, PublishSettings, SettingsFile
 from pipelines.source import SourceConfig, source_kinds
 

@@ -66,7 +66,7 @@ def usd(value: Decimal | None) -> str:
 
 def night_lines(result: dict[str, Any]) -> list[str]:
     """The result of a night in words."""
-    from pipelines.history.closing import aside_lines
+    from pipelines.history.aside import aside_lines
     from pipelines.history.words import night_time_lines, period_lines
 
     days = result["days_computed"]

@@ -6,7 +6,8 @@ Layout under ``<APPORTION_HOME>/published/history``::
     objects/<sha256>.json                      the table and column descriptions of a release
     releases/<sequence>-<release_id>.json      when it was published, from what, and which files changed since the one before
 
-Belongs here: archiving, listing, finding, pruning. Does not: reading what is in the files.
+Belongs here: archiving, listing. Does not: reading what is in the files, finding one
+release (finding.py), forgetting some (pruning.py).
 
 Only the single writer archives, after the swap. A release that was swapped in but not archived (a killed publication) is archived by
 the next publication, before any release is removed. A marker is written last and atomically: what it names is there.
@@ -17,12 +18,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ApportionError, UsageError
+from pipelines.errors import ApportionError
 from pipelines.landing import fsync_directory, write_atomically
 from pipelines.release import PARQUET, Release, ReleaseFile, link, on_disk
 from pipelines.settings import Settings
@@ -148,11 +148,12 @@ def _add(settings: Settings, release: Release, before: Archived | None) -> Archi
         changed=changed,
         comments=comments,
     )
-    _write_marker(settings, made, before)
+    write_marker(settings, made, before)
     return made
 
 
-def _write_marker(settings: Settings, release: Archived, before: Archived | None) -> None:
+def write_marker(settings: Settings, release: Archived, before: Archived | None) -> None:
+    """Write the marker of ``release``: what changed since ``before``, or all of it."""
     marker: dict[str, Any] = {
         "release_id": release.release_id,
         "sequence": release.sequence,
@@ -166,88 +167,3 @@ def _write_marker(settings: Settings, release: Archived, before: Archived | None
         "gone": sorted(key for key in (before.files if before else {}) if key not in release.files),
     }
     write_atomically(root(settings) / "releases" / f"{release.name}.json", json.dumps(marker, sort_keys=True))
-
-
-def find(releases: Sequence[Archived], wanted: str) -> Archived:
-    """The release that ``wanted`` names: an id (or its beginning), or the one that was current at an instant.
-
-    An instant is ISO 8601, UTC where it has no zone; a date alone means the end of that UTC day. Raises UsageError.
-    """
-    if not releases:
-        raise UsageError("nothing has been published yet", remedy="run `apportion nightly` first")
-    named = [r for r in releases if wanted and r.release_id.startswith(wanted)]
-    if named and len({r.release_id for r in named}) == 1:
-        return named[-1]
-    instant = _instant(wanted)
-    if instant is None:
-        raise UsageError(
-            f"{wanted!r} is neither a release nor a time",
-            remedy="`apportion releases` lists the releases; write a time as 2026-10-05T07:00",
-        )
-    before = [r for r in releases if r.published_at <= instant]
-    if not before:
-        first = releases[0]
-        raise UsageError(
-            f"nothing had been published at {wanted}",
-            remedy=f"the earliest release in the archive is {first.release_id} of {first.published_at:%Y-%m-%dT%H:%M:%S} UTC",
-        )
-    return before[-1]
-
-
-def pair(releases: Sequence[Archived], old: str | None, new: str | None) -> tuple[Archived, Archived]:
-    """The two releases of a comparison; by default the last one and the one before it. Raises UsageError."""
-    after = find(releases, new) if new else find(releases, releases[-1].release_id if releases else "")
-    if old:
-        return find(releases, old), after
-    before = [release for release in releases if release.sequence < after.sequence]
-    if not before:
-        raise UsageError(f"nothing was published before release {after.release_id}", remedy="`apportion releases` lists the releases")
-    return before[-1], after
-
-
-def _instant(text: str) -> dt.datetime | None:
-    try:
-        instant = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if len(text) <= 10:
-        instant = instant + dt.timedelta(days=1) - dt.timedelta(microseconds=1)
-    return instant if instant.tzinfo else instant.replace(tzinfo=dt.UTC)
-
-
-def prune(settings: Settings, releases: Sequence[Archived], keep_days: int | None, needed: Collection[int] = ()) -> list[Archived]:
-    """Forget releases that were replaced more than ``keep_days`` days before the newest one was published; ``None``: never.
-
-    needed: sequences that stay whatever their age (closed periods are compared with them). Returns what is left.
-    """
-    if keep_days is None or not releases:
-        return list(releases)
-    horizon = releases[-1].published_at - dt.timedelta(days=keep_days)
-    replaced_at = [r.published_at for r in releases[1:]]
-    old = {r.sequence for r, until in zip(releases, replaced_at, strict=False) if until < horizon} - set(needed)
-    if not old:
-        return list(releases)
-    kept = [r for r in releases if r.sequence not in old]
-    rebased: list[Archived] = []
-    for release in kept:  # each against the kept one before it; complete ones first, so that a killed pruning leaves a readable archive
-        before = rebased[-1] if rebased else None
-        known = before.files if before else {}
-        rebased.append(
-            replace(release, changed=frozenset(k for k, f in release.files.items() if k not in known or known[k].sha256 != f.sha256))
-        )
-    for release in rebased:
-        _write_marker(settings, release, None)
-    for release in releases:
-        if release.sequence in old:
-            (root(settings) / "releases" / f"{release.name}.json").unlink()
-    for number, release in enumerate(rebased[1:], start=1):
-        _write_marker(settings, release, rebased[number - 1])
-    _remove_unreferenced(settings, rebased)
-    return rebased
-
-
-def _remove_unreferenced(settings: Settings, releases: Iterable[Archived]) -> None:
-    wanted = {file.sha256 for release in releases for file in release.files.values()} | {release.comments for release in releases}
-    for path in (root(settings) / "objects").iterdir():
-        if path.stem not in wanted:
-            path.unlink()

@@ -179,15 +179,15 @@ def _buckets(side: int, common: set[str], lent: Sequence[str], dimensions: Seque
     known = common | set(lent)
     fields = [f"{side} as side", *(_field(name, "varchar", known) for name in ("bucket_key", "source"))]
     fields += [
-        f"cast(to_json([{', '.join(f'cast({quote_name(n)} as varchar)' for n in names)}]) as varchar) as {key}"
+        f"md5_number(cast(to_json([{', '.join(f'cast({quote_name(n)} as varchar)' for n in names)}]) as varchar)) as {key}"
         for key, names in texts.items()
     ]
     hour = [name for name in HOUR if name in known]
     told = ", ".join(f"cast({quote_name(n)} as varchar)" for n in hour)
     covered = (
-        f"case when {quote_name('resource_id')} is not null then cast(to_json([{told}]) as varchar) end"
+        f"case when {quote_name('resource_id')} is not null then md5_number(cast(to_json([{told}]) as varchar)) end"
         if "resource_id" in known
-        else "cast(null as varchar)"
+        else "cast(null as uhugeint)"
     )
     fields += [f"{covered} as covered_key", _field("usage_date", "date", known)]
     for name in ("line_item_type", "pricing_category", "commitment_id", "charge_category", "charge_class", "fixed_cost_class"):

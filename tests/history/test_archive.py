@@ -16,8 +16,10 @@ import pytest
 
 from pipelines.errors import ApportionError, UsageError
 from pipelines.history import database
-from pipelines.history.archive import archived, find, object_path, pair, prune, root
+from pipelines.history.archive import archived, object_path, root
 from pipelines.history.as_of import materialise
+from pipelines.history.finding import find, pair
+from pipelines.history.pruning import prune
 from pipelines.landing import sha256_file
 from pipelines.publish import Release
 from pipelines.settings import REPOSITORY, Settings

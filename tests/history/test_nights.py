@@ -31,6 +31,7 @@ def ledger_bytes(home: Path, days: list[dt.date]) -> list[str]:
     return [hashlib.sha256((folder / f"{day}.parquet").read_bytes()).hexdigest() for day in days]
 
 
+@pytest.mark.slow
 def test_a_closed_period_through_the_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, folder = Bench(tmp_path / "bench"), write(tmp_path / "in")
     bench.night(folder, "closed", THREE[0], THREE[-1], stages=RELEASE_STAGES)

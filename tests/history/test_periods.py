@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import ApportionError, GateError, UsageError
-from pipelines.history import closing
+from pipelines.history import aside as kept
 from pipelines.history.archive import archived
 from pipelines.history.closing import close, correct, finish_corrections
 from pipelines.history.periods import append, freeze, log_of
@@ -234,7 +234,7 @@ def test_a_newer_delivery_of_a_closed_period_is_kept_aside(tmp_path: Path) -> No
 
 def test_what_a_kept_aside_delivery_would_move_is_said() -> None:
     told = {"periods": ["2026-09"], "source": "aws", "delivery_id": "d2", "currency": "USD", "effective_move": 12, "billed_move": -3}
-    assert closing.aside_lines([told]) == [
+    assert kept.aside_lines([told]) == [
         "period 2026-09 of aws is closed; delivery d2 would move its bill by +12.00 USD effective, -3.00 billed;"
         " `apportion correct 2026-09 --reason ...` takes it"
     ]

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.history import database
 from pipelines.history.archive import archived
+from pipelines.history.descriptions import DESCRIPTIONS
 from pipelines.history.words import night_time_lines, night_told
 from pipelines.settings import Settings
 from tests.history.bills import Charge, ask, publish_charges, set_clock, settings_for
@@ -117,7 +118,7 @@ def test_restatements_of_every_pair_are_kept(settings: Settings) -> None:
 
 def test_every_table_and_column_is_described(settings: Settings) -> None:
     path = settings.published / "history.duckdb"
-    assert {t for (t,) in ask(path, "select table_name from duckdb_tables()")} == set(database.DESCRIPTIONS)
+    assert {t for (t,) in ask(path, "select table_name from duckdb_tables()")} == set(DESCRIPTIONS)
     assert ask(path, "select table_name, column_name from duckdb_columns() where comment is null and not internal") == []
     assert ask(path, "select table_name from duckdb_tables() where comment is null") == []
 
