@@ -154,7 +154,7 @@ def facts(settings: Settings) -> dict[str, Any]:
         "ledger_rows": "select count(*) from published.fct_cost_allocation",
         "gpu_hours": "select count(*) from published.fct_gpu_utilization",
         "samples": "select sum(measured_value) from published.fct_data_quality where measure = 'telemetry_samples'",
-        "residual_usd": "select sum(abs(delivery_residual_usd) + abs(allocation_residual_usd)) from published.fct_reconciliation",
+        "residual_usd": "select sum(abs(delivery_residual) + abs(allocation_residual_usd)) from published.fct_reconciliation",
         "effective_usd": "select sum(effective_cost) from published.fct_cost_allocation",
     }
     with connect(settings, read_only=True) as connection:

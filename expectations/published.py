@@ -29,7 +29,8 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
     "fct_inference_unit_cost_hourly": ("usage_hour", "endpoint"),
-    "fct_reconciliation": ("source", "billing_period", "currency"),
+    "fct_delivery_control": ("source", "delivery_id", "currency"),
+    "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
     "fct_run_cost": ("workload_key",),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
@@ -101,10 +102,27 @@ def fct_reconciliation(days: Collection[dt.date]) -> list[Expectation]:
     return [
         no_rows(
             f"{column} is 0",
-            f"select source, billing_period, currency, {column} from {{batch}} where {column} is null or {column} <> 0",  # noqa: S608
+            f"select source, billing_period, usage_month, currency, account_id, invoice_id, {column} from {{batch}} where {column} is null or {column} <> 0",  # noqa: S608
             column=column,
         )
-        for column in ("delivery_residual_usd", "allocation_residual_usd")
+        for column in ("delivery_residual", "allocation_residual_usd")
+    ]
+
+
+def fct_delivery_control(days: Collection[dt.date]) -> list[Expectation]:
+    """What staging made of each delivery is what was landed."""
+    columns = "source, period, delivery_id, currency"
+    return [
+        no_rows(
+            "staging_residual is 0",
+            f"select {columns}, delivered_cost, staged_cost, staging_residual from {{batch}} where staging_residual <> 0",  # noqa: S608
+            column="staging_residual",
+        ),
+        no_rows(
+            "conversion_delta stays within half a unit of the twelfth place per row",
+            f"select {columns}, delivered_rows, conversion_delta from {{batch}} where abs(conversion_delta) > delivered_rows * 0.0000000000005",  # noqa: S608
+            column="conversion_delta",
+        ),
     ]
 
 

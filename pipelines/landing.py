@@ -20,11 +20,12 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.source import Delivery, LandedFile
+from pipelines.source import ControlTotal, Delivery, LandedFile
 
 MARKER = "delivery.json"
 POINTER = "pointer.json"
@@ -104,10 +105,11 @@ class Staging:
         finality: Any = None,
         as_of: str | None = None,
         rejected: Iterable[dict[str, Any]] = (),
+        controls: Iterable[ControlTotal] = (),
     ) -> Delivery:
         """Name the delivery by its content, write its marker last, move it into place and point to it.
 
-        The identity is the SHA-256 over source, kind, period, what was rejected, and each file's table, bytes and column map:
+        The identity is the SHA-256 over source, kind, period, what was rejected, the control totals, and each file's table, bytes and column map:
         fetching the same content twice gives the same delivery. Sealing a delivery that is already there changes nothing.
         """
         entries = [
@@ -123,10 +125,12 @@ class Staging:
             for f in self.files
         ]
         told = list(rejected)
+        totals = [_written(c) for c in controls]
         identity = json.dumps(
             [
                 [self.source, self.kind, self.period, finality, [d.isoformat() for d in covers] if covers else None, told],
                 [[e["table"], e["sha256"], e["columns"], e["origin"].get("slot_seconds")] for e in entries],
+                *([totals] if totals else []),
             ],
             sort_keys=True,
         )
@@ -141,6 +145,7 @@ class Staging:
             "finality": finality,
             "as_of": as_of,
             "rejected": told,
+            "controls": totals,
             "files": entries,
         }
         target = self.landing.delivery_folder(self.source, self.period, delivery_id)
@@ -222,8 +227,18 @@ def _read_marker(folder: Path) -> Delivery:
         finality=marker["finality"],
         as_of=marker["as_of"],
         rejected=tuple(marker["rejected"]),
+        controls=tuple(_read_control(entry) for entry in marker.get("controls", [])),
         files=tuple(
             LandedFile(e["table"], folder / e["path"], e["rows"], e["columns"], {**e["origin"], "sha256": e["sha256"]})
             for e in marker["files"]
         ),
     )
+
+
+def _written(total: ControlTotal) -> dict[str, Any]:
+    """A control total as JSON; decimals are text in plain notation."""
+    return {**asdict(total), "amount": f"{total.amount:f}", "conversion_delta": f"{total.conversion_delta:f}"}
+
+
+def _read_control(entry: dict[str, Any]) -> ControlTotal:
+    return ControlTotal(**{**entry, "amount": Decimal(entry["amount"]), "conversion_delta": Decimal(entry["conversion_delta"])})

@@ -35,8 +35,8 @@ META_COLUMNS = (
     ("deliveries", "VARCHAR", "their periods and content digests, as JSON"),
     ("delivered_rows", "BIGINT", "rows in them"),
     ("rejected_rows", "BIGINT", "rows that could not be read; none of them carries money"),
-    ("delivered_cost_usd", "DECIMAL(38,12)", "the source's own cost over all its deliveries; NULL for a source that is no bill"),
-    ("unpublished_cost_usd", "DECIMAL(38,12)", "the part of it on days that are not published"),
+    ("delivered_cost", "DECIMAL(38,12)", "the source's own cost over all its deliveries, in the bill's currency; NULL for a source that is no bill, or bills in several"),
+    ("unpublished_cost", "DECIMAL(38,12)", "the part of it on days that are not published"),
     ("billed_cost_usd", "DECIMAL(38,12)", "billed cost on the published days"),
     ("effective_cost_usd", "DECIMAL(38,12)", "effective cost on the published days"),
     ("attributed_cost_usd", "DECIMAL(38,12)", "effective cost that the ledger placed"),
@@ -58,18 +58,21 @@ def meta_rows(connection: duckdb.DuckDBPyConnection, days: Sequence[dt.date], id
     return connection.execute(
         """
         with delivered as (
-            select source, kind, max(finality) as finality, max(as_of) as as_of, max(covers_to) as data_through, count(*) as delivery_count,
+            select source, kind, max(finality) as delivery_finality, max(as_of) as as_of, max(covers_to) as data_through, count(*) as delivery_count,
                 cast(to_json(list({'period': period, 'delivery_id': delivery_id} order by period, delivery_id)) as varchar) as deliveries,
                 cast(sum(row_count) as bigint) as delivered_rows, cast(sum(rejected_rows) as bigint) as rejected_rows
             from ops.deliveries group by source, kind
         ), reconciled as (
-            select source, sum(delivered_cost_usd) as delivered_cost_usd, sum(unpublished_cost_usd) as unpublished_cost_usd,
+            select source, max(finality) as finality,
+                case when count(distinct currency) <= 1 then sum(delivered_cost) end as delivered_cost,
+                case when count(distinct currency) <= 1 then sum(unpublished_cost) end as unpublished_cost,
                 sum(billed_cost_usd) as billed_cost_usd, sum(effective_cost_usd) as effective_cost_usd,
                 sum(attributed_cost_usd) as attributed_cost_usd, sum(quarantined_cost_usd) as quarantined_cost_usd,
-                sum(abs(delivery_residual_usd)) + sum(abs(allocation_residual_usd)) as residual_usd
+                sum(abs(delivery_residual)) + sum(abs(allocation_residual_usd)) as residual_usd
             from published.fct_reconciliation group by source
         )
-        select delivered.*, reconciled.* exclude (source), ?, ?, ?, ?, ?
+        select delivered.source, delivered.kind, coalesce(reconciled.finality, delivered.delivery_finality) as finality,
+            delivered.* exclude (source, kind, delivery_finality), reconciled.* exclude (source, finality), ?, ?, ?, ?, ?
         from delivered left join reconciled on delivered.source = reconciled.source order by delivered.source, delivered.kind
         """,
         [days[0], days[-1], len(days), identity["code"], identity["policy"]],

@@ -118,7 +118,7 @@ def overview(settings: Settings) -> dict[str, Any]:
                 " group by all order by cost_usd desc, reason",
             ),
             "residual_usd": _one(
-                connection, "select sum(abs(delivery_residual_usd)) + sum(abs(allocation_residual_usd)) from fct_reconciliation"
+                connection, "select sum(abs(delivery_residual)) + sum(abs(allocation_residual_usd)) from fct_reconciliation"
             ),
         }
 

@@ -16,6 +16,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -103,6 +104,22 @@ class LandedFile:
 
 
 @dataclass(frozen=True)
+class ControlTotal:
+    """What the source's own amounts of a delivery sum to, measured when it was landed, for one currency, account and invoice.
+
+    rows: landed rows. amount: the sum of the amounts, each rounded half-even to 12 places. conversion_delta: the sum of what that
+    rounding took away, exact to 24 places: source - stored.
+    """
+
+    currency: str | None
+    account_id: str | None
+    invoice_id: str | None
+    rows: int
+    amount: Decimal
+    conversion_delta: Decimal
+
+
+@dataclass(frozen=True)
 class Delivery:
     """One complete, verified hand-over of one period of one source.
 
@@ -111,6 +128,7 @@ class Delivery:
     covers: the first and the last UTC day that its rows can touch, ``None`` when it has no row.
     finality: ``provisional`` or ``final`` for bills, ``None`` elsewhere.
     rejected: rows that could not be used and carry no money: counts by reason, with an example (file, row) each.
+    controls: a bill's control totals; empty for what is no bill, and for deliveries landed before there were any.
     """
 
     source: str
@@ -123,6 +141,7 @@ class Delivery:
     finality: Literal["provisional", "final"] | None = None
     as_of: str | None = None
     rejected: tuple[dict[str, Any], ...] = ()
+    controls: tuple[ControlTotal, ...] = ()
 
 
 class Source(ABC):

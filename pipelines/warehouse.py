@@ -175,6 +175,8 @@ def ensure_bookkeeping(connection: duckdb.DuckDBPyConnection) -> None:
         "create table if not exists ops.version_state (subject varchar, digest varchar)",
         "create table if not exists ops.deliveries (source varchar, kind varchar, period varchar, delivery_id varchar, finality varchar, as_of varchar,"
         " covers_from date, covers_to date, row_count bigint, rejected_rows bigint)",
+        "create table if not exists ops.control_totals (source varchar, delivery_id varchar, currency varchar, account_id varchar, invoice_id varchar,"
+        " row_count bigint, source_cost decimal(38, 12), conversion_delta decimal(38, 24))",
     ):
         connection.execute(statement)
 
@@ -189,8 +191,17 @@ def replace_days(connection: duckdb.DuckDBPyConnection, table: str, days: Iterab
 
 
 def write_deliveries(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) -> None:
-    """Let ``ops.deliveries`` name exactly the deliveries that count."""
+    """Let ``ops.deliveries`` name exactly the deliveries that count, and ``ops.control_totals`` what they summed to when they were landed."""
+    deliveries = list(deliveries)
     connection.execute("delete from ops.deliveries")
+    connection.execute("delete from ops.control_totals")
+    totals = [
+        (d.source, d.delivery_id, c.currency, c.account_id, c.invoice_id, c.rows, c.amount, c.conversion_delta)
+        for d in sorted(deliveries, key=lambda d: (d.source, d.period))
+        for c in d.controls
+    ]
+    if totals:
+        connection.executemany("insert into ops.control_totals values (?, ?, ?, ?, ?, ?, ?, ?)", totals)
     rows = [
         (
             d.source,

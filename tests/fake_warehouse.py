@@ -46,16 +46,19 @@ TABLES = {
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
     f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST}",
     "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",
+    "fct_delivery_control": "source varchar, kind varchar, period varchar, delivery_id varchar, currency varchar, delivered_rows bigint,"
+    " delivered_cost decimal(38,12), staged_cost decimal(38,12), conversion_delta decimal(38,24), staging_residual decimal(38,12)",
     "fct_gpu_utilization": "usage_date date, usage_hour timestamp, node varchar, gpu_key varchar, billed_seconds decimal(38,6), "
     + ", ".join(f"{c}_seconds decimal(38,6)" for c in _SECONDS)
     + ", activity_ratio double, pricing_status varchar, cost_usd decimal(38,12), "
     + ", ".join(f"{c}_cost_usd decimal(38,12)" for c in _SECONDS),
     "fct_inference_unit_cost": f"usage_date date, endpoint varchar, {_UNIT}",
     "fct_inference_unit_cost_hourly": f"usage_date date, endpoint varchar, usage_hour timestamp, {_UNIT}",
-    "fct_reconciliation": "source varchar, billing_period date, currency varchar, finality varchar, as_of varchar, delivered_rows bigint,"
-    " delivered_cost_usd decimal(38,12), unpublished_cost_usd decimal(38,12), billed_cost_usd decimal(38,12),"
+    "fct_reconciliation": "source varchar, billing_period date, usage_month date, currency varchar, account_id varchar,"
+    " invoice_id varchar, finality varchar, as_of varchar, delivered_rows bigint,"
+    " delivered_cost decimal(38,12), unpublished_cost decimal(38,12), billed_cost_usd decimal(38,12),"
     " effective_cost_usd decimal(38,12), attributed_cost_usd decimal(38,12), quarantined_cost_usd decimal(38,12),"
-    " delivery_residual_usd decimal(38,12), allocation_residual_usd decimal(38,12)",
+    " delivery_residual decimal(38,12), allocation_residual_usd decimal(38,12)",
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
@@ -162,13 +165,17 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:
     """Replace the rows of the tables that are kept as a whole."""
-    for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation"):
+    for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
         connection.execute(f"delete from published.{table}")  # noqa: S608
     connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
+    connection.execute(
+        "insert into published.fct_delivery_control values ('aws', 'aws_cur', '2026-10', 'd1', 'USD', ?, ?, ?, 0, 0)",
+        [2 * days, 9 * days, 9 * days],
+    )
     total = f"{days * 8}.{days:012d}"  # days x (8.500000000001), without the halves that follow
     connection.execute(
-        "insert into published.fct_reconciliation values ('aws', '2026-10-01', 'USD', 'provisional', '2026-10-04', ?, 0, 0, ?,"
+        "insert into published.fct_reconciliation values ('aws', '2026-10-01', '2026-10-01', 'USD', '111', null, 'provisional', '2026-10-04', ?, 0, 0, ?,"
         " cast(? as decimal(38,12)) + ? * 0.5, cast(? as decimal(38,12)) + ? * 0.5, 0, 0, 0)",
         [2 * days, 9 * days, total, days, total, days],
     )

@@ -294,10 +294,11 @@ EXIT = {
         ' for example {"finding": "the ledger is empty"}',
     ),
     "a residual of the reconciliation": (
-        "update published.fct_reconciliation set delivery_residual_usd = -0.01",
+        "update published.fct_reconciliation set delivery_residual = -0.01",
         "fct_reconciliation",
-        "critical: published.fct_reconciliation: delivery_residual_usd is 0; 1 unexpected; for example"
-        ' {"source": "aws", "billing_period": "2026-10-01", "currency": "USD", "delivery_residual_usd": "-0.010000000000"}',
+        "critical: published.fct_reconciliation: delivery_residual is 0; 1 unexpected; for example"
+        ' {"source": "aws", "billing_period": "2026-10-01", "usage_month": "2026-10-01", "currency": "USD", "account_id": "111", "invoice_id": null,'
+        ' "delivery_residual": "-0.010000000000"}',
     ),
     "a second too much": (
         "update published.fct_gpu_utilization set unknown_seconds = 1 where usage_date = '2026-10-01'",

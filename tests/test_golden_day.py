@@ -159,6 +159,6 @@ def test_gpu_seconds_of_each_gpu_are_whole(release):
 
 def test_reconciliation_has_no_residual(release):
     row = release.execute(
-        "select delivered_cost_usd, attributed_cost_usd, delivery_residual_usd, allocation_residual_usd from fct_reconciliation"
+        "select delivered_cost, attributed_cost_usd, delivery_residual, allocation_residual_usd from fct_reconciliation"
     ).fetchone()
     assert row == (CHARGE, CHARGE, Decimal(0), Decimal(0))

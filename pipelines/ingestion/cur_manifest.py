@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ EXECUTION_IDS = ("executionId", "execution_id", "assemblyId")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)(?:-|$)")
 _SUFFIXES = (".csv.gz", ".csv", ".parquet")
 _PROBE_KEYS = 1000
+MANIFESTS = r"(?:.*/)?metadata/BILLING_PERIOD=[^/]+/(?:[^/]+/)?([^/]+)-Manifest\.json"
+LEGACY_MANIFESTS = r"(?:.*/)?\d{8}-\d{8}/(?:[^/]+/)?([^/]+)-Manifest\.json"
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,12 @@ class Manifest:
     keys: tuple[str, ...]
     execution: str | None
     timestamp: str | None
+    keeps_every_delivery: bool  # the files lie in a folder of their own execution: nothing overwrites them
 
     @property
     def order(self) -> str:
         """Sorts deliveries of one period: the execution's time where it is known, else the manifest's own; then its id."""
         return f"{self.timestamp or self.info.modified_at} {self.execution or ''}".rstrip()
-
-    @property
-    def keeps_every_delivery(self) -> bool:
-        """Whether the files lie in a folder of their own execution, so that nothing overwrites them."""
-        return bool(self.keys) and all("/" in key.partition("/BILLING_PERIOD=")[2].partition("/")[2] for key in self.keys)
 
 
 def find_root(store: ObjectStore, export: str, periods: list[str]) -> str | None:
@@ -61,7 +60,13 @@ def find_root(store: ObjectStore, export: str, periods: list[str]) -> str | None
         )
     if found:
         return found[0]
-    others = _exports_here(store)
+    others = names_at(store, MANIFESTS)
+    if not others and export in names_at(store, LEGACY_MANIFESTS):
+        raise UsageError(
+            f"{export!r} is a legacy Cost and Usage Report, no CUR 2.0 export",
+            where=store.location,
+            remedy="set `report_format: legacy` in the settings",
+        )
     if others and export not in others:
         raise UsageError(
             f"no export {export!r} at this location; found: {', '.join(sorted(others)[:10])}",
@@ -71,15 +76,10 @@ def find_root(store: ObjectStore, export: str, periods: list[str]) -> str | None
     return None
 
 
-def _exports_here(store: ObjectStore) -> set[str]:
-    pattern = re.compile(r"(?:.*/)?metadata/BILLING_PERIOD=[^/]+/(?:[^/]+/)?([^/]+)-Manifest\.json")
-    found = set()
-    for number, info in enumerate(store.list()):
-        if match := pattern.fullmatch(info.key):
-            found.add(match[1])
-        if number >= _PROBE_KEYS:
-            break
-    return found
+def names_at(store: ObjectStore, pattern: str) -> set[str]:
+    """What the one group of ``pattern`` finds in the location's first thousand keys."""
+    keys = (info.key for _, info in zip(range(_PROBE_KEYS), store.list(), strict=False))
+    return {match[1] for key in keys if (match := re.fullmatch(pattern, key))}
 
 
 def candidates(store: ObjectStore, root: str, export: str, period: str) -> list[ObjectInfo]:
@@ -105,19 +105,33 @@ def chosen(store: ObjectStore, root: str, export: str, period: str) -> Manifest 
 
 def _parse(store: ObjectStore, info: ObjectInfo, root: str, export: str, period: str) -> Manifest:
     where = f"{store.location}/{info.key}"
+    content, document, entries = read_manifest(store, info, FILE_LISTS, "CUR 2.0 data export")
+    check_period(document, period, where)
+    keys = tuple(_relative(entry, store, root, export, period, where) for entry in entries)
+    folder = only_folder(keys, where)
+    execution = next((str(document[name]) for name in EXECUTION_IDS if document.get(name)), None)
+    timestamp = _time_of(info.key) or _time_of(folder)
+    kept = bool(keys) and all("/" in key.partition("/BILLING_PERIOD=")[2].partition("/")[2] for key in keys)
+    return Manifest(info, content, period, keys, execution, timestamp, kept)
+
+
+def read_manifest(store: ObjectStore, info: ObjectInfo, lists: Sequence[str], what: str) -> tuple[bytes, dict[str, Any], list[str]]:
+    """A manifest's bytes, its document, and the first of the file ``lists`` that it has; refused where it has none."""
+    where = f"{store.location}/{info.key}"
     content = store.read(info.key)
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except ValueError as error:
         raise DeliveryRefused(f"manifest is not JSON: {error}", where=where, remedy="run again once it is delivered completely") from error
-    lists = [name for name in FILE_LISTS if isinstance(document, dict) and name in document]
-    entries = document[lists[0]] if lists else None
+    found = [name for name in lists if isinstance(document, dict) and name in document]
+    entries = document[found[0]] if found else None
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise DeliveryRefused(
-            f"manifest has no list of files ({' or '.join(FILE_LISTS)})", where=where, remedy="check that this is a CUR 2.0 data export"
-        )
-    _check_period(document, period, where)
-    keys = tuple(_relative(entry, store, root, export, period, where) for entry in entries)
+        raise DeliveryRefused(f"manifest has no list of files ({' or '.join(lists)})", where=where, remedy=f"check that this is a {what}")
+    return content, document, entries
+
+
+def only_folder(keys: Sequence[str], where: str) -> str:
+    """The one folder that all files of a manifest lie in ('' without files); refused: a file named twice, several folders."""
     if twice := sorted({key for key in keys if keys.count(key) > 1}):
         raise DeliveryRefused(f"manifest names a file twice: {twice[0]}", where=where, remedy="have the bill delivered again")
     folders = {key.rpartition("/")[0] for key in keys}
@@ -125,12 +139,10 @@ def _parse(store: ObjectStore, info: ObjectInfo, root: str, export: str, period:
         raise DeliveryRefused(
             f"manifest mixes files of {len(folders)} folders", where=where, remedy="have the bill delivered again: deliveries never add up"
         )
-    execution = next((str(document[name]) for name in EXECUTION_IDS if document.get(name)), None)
-    timestamp = _time_of(info.key) or next((t for t in map(_time_of, sorted(folders)) if t), None)
-    return Manifest(info, content, period, keys, execution, timestamp)
+    return next(iter(folders), "")
 
 
-def _check_period(document: dict[str, Any], period: str, where: str) -> None:
+def check_period(document: dict[str, Any], period: str, where: str) -> None:
     """A manifest that says its billing period must mean the folder's; many say nothing."""
     said = document.get("billingPeriod", document.get("billing_period"))
     start = said.get("start") if isinstance(said, dict) else said

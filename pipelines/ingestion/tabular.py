@@ -7,7 +7,7 @@ Does not: gzip (gunzip.py), CSV structure (csv_records.py), Parquet (parquet_fil
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class CsvResult:
 def csv_to_parquet(
     source: Path,
     target: Path,
-    columns: Mapping[str, str],
+    columns: Mapping[str, str] | Callable[[tuple[str, ...]], Mapping[str, str]],
     *,
     required: Sequence[str],
     where: str,
@@ -64,7 +64,7 @@ def csv_to_parquet(
     """Convert a CSV or gzipped CSV file to Parquet, column by name, row by row in file order.
 
     Args:
-        columns: header name -> raw column. Several header names may lead to one raw column: the first in this order that
+        columns: header name -> raw column, or what makes that of the header. Several header names may lead to one raw column: the first in this order that
             is not empty counts. The Parquet has every raw column named here, in this order.
         required: raw columns that the header must provide.
         where: what to call the file in messages (the object's key).
@@ -74,15 +74,16 @@ def csv_to_parquet(
 
     Raises DeliveryRefused for everything ``expand`` and ``copy_canonical`` refuse, and for missing required columns.
     """
-    raw_columns = list(dict.fromkeys(columns.values()))
-    if unknown := [name for name in required if name not in raw_columns]:
-        raise ValueError(f"required columns that no header name leads to: {unknown}")
     if source.suffix == ".gz" and not is_gzip(source):
         verify_gzip(source, where)  # raises: empty or not gzip
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".csv-") as folder:
         canonical = Path(folder, "canonical.csv")
         with canonical.open("wb") as sink:
             shape = copy_canonical(_pieces(source, where), sink, where=where, delimiter=delimiter)
+        columns = columns(shape.header) if callable(columns) else columns
+        raw_columns = list(dict.fromkeys(columns.values()))
+        if unknown := [name for name in required if name not in raw_columns]:
+            raise ValueError(f"required columns that no header name leads to: {unknown}")
         found = {raw: [h for h, r in columns.items() if r == raw and h in shape.header] for raw in raw_columns}
         if absent := [raw for raw in required if not found[raw]]:
             names = "; ".join(" or ".join(repr(h) for h, r in columns.items() if r == raw) for raw in absent)

@@ -1,111 +1,58 @@
-"""AWS CUR 2.0 (Data Exports): the bill of an AWS organisation, one delivery per billing period.
+"""The bill of an AWS organisation, one delivery per billing period: CUR 2.0 (Data Exports) or a legacy Cost and Usage Report.
 
-Belongs here: the raw table, which periods a window needs, landing of exactly the manifest's files. Does not: manifests
-(cur_manifest.py), transport (objects.py), meaning of line item types and of money (dbt models).
+Belongs here: which periods a window needs, landing of exactly the manifest's files. Does not: the raw table (cur_columns.py), manifests
+(cur_manifest.py, cur_legacy_manifest.py), files (cur_files.py), transport (objects.py), meaning of line item types and of money (dbt).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
 from pipelines.errors import DeliveryRefused
-from pipelines.ingestion.cur_manifest import Manifest, chosen, find_root
-from pipelines.ingestion.engine import connect, identifier, timestamp_sql
+from pipelines.ingestion import cur_legacy_manifest, cur_manifest
+from pipelines.ingestion.control_totals import control_totals, merged
+from pipelines.ingestion.cur_columns import LINE_ITEMS, TABLE
+from pipelines.ingestion.cur_files import RowFacts, land_cur2, land_legacy, row_facts
+from pipelines.ingestion.cur_manifest import Manifest
+from pipelines.ingestion.engine import identifier
 from pipelines.ingestion.money import check_money
 from pipelines.ingestion.objects import ObjectInfo, ObjectStore, open_store
-from pipelines.ingestion.parquet_files import parquet_facts
-from pipelines.ingestion.tabular import csv_to_parquet
 from pipelines.landing import Landing, Staging
-from pipelines.source import Column, ColumnType, Delivery, RawTable, Source, SourceConfig, Window
+from pipelines.source import ControlTotal, Delivery, RawTable, Source, SourceConfig, Window
 
-TABLE = "line_items"
 CROSSOVER_DAYS = 3  # rows of a month's first and last hours lie in the neighbouring billing period
 ATTEMPTS = 3  # at reading a period whose manifest changes meanwhile
-CONVERSION = 1  # raise it when the same bytes land differently than before: periods are then landed again
-REQUIRED = (
-    "line_item_unblended_cost",
-    "line_item_line_item_type",
-    "line_item_usage_start_date",
-    "line_item_usage_account_id",
-    "line_item_product_code",
-)
-_START, _END, _INVOICE = "line_item_usage_start_date", "line_item_usage_end_date", "bill_invoice_id"
-
-_COLUMNS = """
-identity_line_item_id | VARCHAR | identifies the row within one delivery only
-bill_bill_type | VARCHAR | Anniversary (monthly), Purchase (upfront) or Refund
-bill_billing_entity | VARCHAR | who sells: AWS, AWS Marketplace
-bill_billing_period_start_date | TIMESTAMP | first instant of the billing period
-bill_billing_period_end_date | TIMESTAMP | end of the billing period
-bill_invoice_id | VARCHAR | the invoice; empty until the bill is final
-bill_payer_account_id | VARCHAR | the account that pays
-line_item_usage_account_id | VARCHAR | the account that used
-line_item_usage_start_date | TIMESTAMP | start of the usage; NULL where it could not be read
-line_item_usage_end_date | TIMESTAMP | end of the usage, exclusive
-line_item_line_item_type | VARCHAR | Usage, DiscountedUsage, SavingsPlanCoveredUsage, Tax, Credit and so on
-line_item_line_item_description | VARCHAR | the charge in words
-line_item_product_code | VARCHAR | the service, such as AmazonEC2
-line_item_usage_type | VARCHAR | what was used, such as BoxUsage:p4d.24xlarge
-line_item_operation | VARCHAR | the operation, such as RunInstances
-line_item_availability_zone | VARCHAR | the availability zone
-line_item_resource_id | VARCHAR | the instance, volume or other resource; empty where there is none
-line_item_usage_amount | MONEY | usage in the pricing unit, as exact decimal text
-line_item_currency_code | VARCHAR | currency of the costs
-line_item_unblended_cost | MONEY | what AWS charges for this row; never missing
-line_item_net_unblended_cost | MONEY | the same after negotiated discounts; only where there are any
-pricing_public_on_demand_cost | MONEY | the list price of the same usage
-pricing_term | VARCHAR | OnDemand, Reserved or Spot
-pricing_unit | VARCHAR | the unit of the usage amount
-product_instance_type | VARCHAR | the instance type
-product_region_code | VARCHAR | the region
-product_product_family | VARCHAR | the product family, such as Compute Instance
-product_servicecode | VARCHAR | the service's code in the price list
-reservation_reservation_a_r_n | VARCHAR | the reservation that covers or causes the row
-reservation_effective_cost | MONEY | amortised cost of the covered usage
-reservation_net_effective_cost | MONEY | the same after negotiated discounts
-reservation_unused_amortized_upfront_fee_for_billing_period | MONEY | unused part of the upfront fee
-reservation_net_unused_amortized_upfront_fee_for_billing_period | MONEY | the same after negotiated discounts
-reservation_unused_recurring_fee | MONEY | unused part of the recurring fee
-reservation_net_unused_recurring_fee | MONEY | the same after negotiated discounts
-reservation_amortized_upfront_fee_for_billing_period | MONEY | the period's part of the upfront fee
-savings_plan_savings_plan_a_r_n | VARCHAR | the Savings Plan that covers or causes the row
-savings_plan_savings_plan_effective_cost | MONEY | amortised cost of the covered usage
-savings_plan_net_savings_plan_effective_cost | MONEY | the same after negotiated discounts
-savings_plan_total_commitment_to_date | MONEY | the commitment of the hour, upfront part amortised
-savings_plan_used_commitment | MONEY | the used part of it
-savings_plan_amortized_upfront_commitment_for_billing_period | MONEY | the period's part of the upfront commitment
-split_line_item_parent_resource_id | VARCHAR | the instance that a split (container) row restates
-resource_tags | JSON | cost allocation tags of the resource: key to value
-cost_category | JSON | cost categories: name to value
-tags | JSON | tags of resources, users, accounts and cost categories, keys with their origin
-"""
-
-
-def _columns() -> tuple[Column, ...]:
-    rows = (line.split(" | ") for line in _COLUMNS.strip().splitlines())
-    return tuple(Column(name, cast(ColumnType, kind), description) for name, kind, description in rows)
+CONVERSION = 2  # raise it when the same bytes land differently than before: periods are then landed again
+CONTROLLED = "line_item_unblended_cost"  # the amount that the control totals are of
+DIMENSIONS = {"currency": "line_item_currency_code", "account_id": "line_item_usage_account_id", "invoice_id": "bill_invoice_id"}
 
 
 class AwsCurConfig(SourceConfig):
-    """Options of a CUR 2.0 export."""
+    """Options of an AWS bill."""
 
     location: str = Field(description="s3://bucket/prefix or a folder: holds the export's folder, or is the export's folder")
-    export: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$", description="the export's name")
+    report_format: Literal["cur2", "legacy"] = Field(
+        default="cur2", description="`cur2`: a CUR 2.0 export of Data Exports; `legacy`: a Cost and Usage Report of the older kind"
+    )
+    export: str = Field(
+        min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$", description="the export's (the report's) name"
+    )
 
 
 class AwsCur(Source):
     """One billing period is one delivery, replaced as a whole; nothing is ever appended or merged."""
 
     kind: ClassVar[str] = "aws_cur"
-    description: ClassVar[str] = "AWS Cost and Usage Report 2.0 from Data Exports (gzip/csv or Parquet, overwrite or keep-every-delivery)"
-    tables: ClassVar[tuple[RawTable, ...]] = (RawTable(TABLE, "one row per line item of the bill, as AWS delivered it", _columns()),)
+    description: ClassVar[str] = (
+        "AWS Cost and Usage Report: CUR 2.0 from Data Exports, or legacy (CSV or Parquet, overwrite or keep-every-delivery)"
+    )
+    tables: ClassVar[tuple[RawTable, ...]] = (LINE_ITEMS,)
     config_model: ClassVar[type[SourceConfig]] = AwsCurConfig
     config: AwsCurConfig
 
@@ -116,7 +63,7 @@ class AwsCur(Source):
         """
         store = open_store(self.config.location, self.config.endpoint_url)
         periods = billing_periods(window)
-        root = find_root(store, self.config.export, periods)
+        root = self._manifests.find_root(store, self.config.export, periods)
         refused: list[DeliveryRefused] = []
         for period in periods if root is not None else []:
             try:
@@ -129,9 +76,14 @@ class AwsCur(Source):
         if refused:
             raise refused[0]
 
+    @property
+    def _manifests(self) -> Any:
+        """The module that finds and reads this format's manifests: ``find_root`` and ``chosen``."""
+        return cur_legacy_manifest if self.config.report_format == "legacy" else cur_manifest
+
     def _period(self, store: ObjectStore, root: str, period: str, landing: Landing) -> Delivery | None:
         """Land one period; start over when its manifest changes meanwhile."""
-        manifest = chosen(store, root, self.config.export, period)
+        manifest: Manifest | None = self._manifests.chosen(store, root, self.config.export, period)
         for _ in range(ATTEMPTS):
             if manifest is None:
                 return None
@@ -147,7 +99,7 @@ class AwsCur(Source):
                     sealed = self._land(store, manifest, infos, origins, staging)
                 except DeliveryRefused as error:
                     problem = error
-                again = chosen(store, root, self.config.export, period)
+                again: Manifest | None = self._manifests.chosen(store, root, self.config.export, period)
                 if again is not None and (again.info.key, again.content) == (manifest.info.key, manifest.content):
                     if sealed is None:
                         raise cast(DeliveryRefused, problem)
@@ -163,47 +115,43 @@ class AwsCur(Source):
         self, store: ObjectStore, manifest: Manifest, infos: list[ObjectInfo], origins: list[dict[str, Any]], staging: Staging
     ) -> dict[str, Any]:
         """Bring every file in; return what ``seal`` wants to know of the rows."""
-        rows, final, days, rejected = 0, True, [], []
+        facts: list[RowFacts] = []
+        controls: list[ControlTotal] = []
+        rejected: list[dict[str, Any]] = []
         for info, origin in zip(infos, origins, strict=True):
             with tempfile.TemporaryDirectory(dir=staging.folder) as scratch:
                 incoming = Path(scratch, "incoming")
                 origin["source_sha256"] = store.download(info, incoming)
-                facts = self._land_file(incoming, info.key, origin, staging, Path(scratch))
-            rows += facts["rows"]
-            final = final and facts["uninvoiced"] == 0
-            days += [day for day in (facts["first"], facts["last"]) if day]
-            if facts["undated"]:
-                days.append(dt.date.fromisoformat(f"{manifest.period}-01"))
-            rejected += facts["rejected"]
+                about, totals, unread = self._land_file(incoming, info.key, origin, staging, Path(scratch))
+            facts.append(about)
+            controls += totals
+            rejected += [*unread, *about.rejected]
+        days = [day for each in facts for day in (each.first, each.last) if day]
+        if any(each.undated for each in facts):
+            days.append(dt.date.fromisoformat(f"{manifest.period}-01"))
+        final = any(f.rows for f in staging.files) and not any(each.uninvoiced for each in facts)
         return {
             "covers": (min(days), max(days)) if days else None,
-            "finality": "final" if rows and final else "provisional",
+            "finality": "final" if final else "provisional",
             "rejected": rejected,
+            "controls": merged(controls),
         }
 
-    def _land_file(self, incoming: Path, key: str, origin: dict[str, Any], staging: Staging, scratch: Path) -> dict[str, Any]:
-        table = self.tables[0]
+    def _land_file(
+        self, incoming: Path, key: str, origin: dict[str, Any], staging: Staging, scratch: Path
+    ) -> tuple[RowFacts, tuple[ControlTotal, ...], list[dict[str, Any]]]:
         target = staging.path(TABLE)
-        columns: dict[str, str | list[str]] | None = None
-        rejected: list[dict[str, Any]] = []
-        if key.endswith(".parquet"):
-            rows, types = parquet_facts(incoming, key, [c.name for c in table.columns])
-            if absent := [name for name in REQUIRED if name not in types]:
-                raise DeliveryRefused(f"column missing: {', '.join(absent)}", where=key, remedy="add it to the export's query")
-            columns = {c.name: c.name for c in table.columns if c.name in types}
-            os.replace(incoming, target)
+        if self.config.report_format == "legacy":
+            landed = land_legacy(incoming, target, key, scratch)
         else:
-            if key.endswith(".gz"):
-                incoming = incoming.rename(incoming.with_suffix(".csv.gz"))
-            wanted = {c.name: c.name for c in table.columns}
-            stamps = {c.name: c.type for c in table.columns if c.type == "TIMESTAMP"}
-            result = csv_to_parquet(incoming, target, wanted, required=REQUIRED, where=key, types=stamps)
-            rows, rejected = result.rows, result.rejected
-            types = dict.fromkeys(wanted, "VARCHAR") | stamps
-        money = {c.name: c.name for c in table.columns if c.type == "MONEY" and c.name in types}
-        check_money(target, money, never_missing=["line_item_unblended_cost"], where=key, scratch=scratch)
-        staging.add(TABLE, target, rows=rows, columns=columns, origin=origin)
-        return {"rows": rows, **_row_facts(target, types, key, scratch, rejected)}
+            landed = land_cur2(incoming, target, key)
+        origin["ignored_columns"] = list(landed.ignored_columns)
+        money = {c.name: c.name for c in LINE_ITEMS.columns if c.type == "MONEY" and c.name in landed.types}
+        check_money(target, money, never_missing=[CONTROLLED], where=key, scratch=scratch)
+        dimensions = {name: identifier(own) for name, own in DIMENSIONS.items() if own in landed.types}
+        totals = control_totals(target, identifier(CONTROLLED), dimensions, where=key, scratch=scratch)
+        staging.add(TABLE, target, rows=landed.rows, columns=landed.columns, origin=origin)
+        return row_facts(target, landed.types, key, scratch), totals, landed.rejected
 
 
 def billing_periods(window: Window) -> list[str]:
@@ -249,22 +197,3 @@ def _same(current: Delivery, origins: list[dict[str, Any]]) -> bool:
 def _as_of(manifest: Manifest) -> str | None:
     """When AWS made the delivery; unknown for a folder without execution times (a copy's file times mean nothing)."""
     return manifest.timestamp or (manifest.info.modified_at if manifest.info.etag else None)
-
-
-def _row_facts(parquet: Path, types: dict[str, str], key: str, scratch: Path, rejected: list[dict[str, Any]]) -> dict[str, Any]:
-    """First and last UTC day, rows without a readable start, rows without an invoice, and what could not be read."""
-    start = timestamp_sql(_START, types[_START])
-    end = timestamp_sql(_END, types[_END]) if _END in types else "NULL::TIMESTAMP"
-    invoice = f"coalesce({identifier(_INVOICE)}::VARCHAR, '')" if _INVOICE in types else "''"
-    unread = f"{start} IS NULL AND coalesce({identifier(_START)}::VARCHAR, '') <> ''"
-    query = (
-        f"SELECT min({start})::DATE, max(greatest({start}, {end} - INTERVAL 1 MICROSECOND))::DATE, count(*) FILTER ({start} IS NULL),"  # noqa: S608
-        f" count(*) FILTER ({invoice} = ''), count(*) FILTER ({unread}), min(file_row_number) FILTER ({unread})"
-        " FROM read_parquet(?, file_row_number=true)"
-    )
-    with connect(scratch) as con:
-        first, last, undated, uninvoiced, unreadable, row = con.execute(query, [str(parquet)]).fetchone()  # type: ignore[misc]
-    if unreadable:
-        example = {"file": key, "row": row + 1}
-        rejected = [*rejected, {"reason": f"{_START} is not a TIMESTAMP: read as NULL", "rows": unreadable, "example": example}]
-    return {"first": first, "last": last, "undated": undated, "uninvoiced": uninvoiced, "rejected": rejected}

@@ -24,7 +24,6 @@ COMMON_SOURCES = {"ops", "policy"}
 READ_A_MART = {
     ("int_attempt_days", "fct_cost_allocation"),
     ("int_inference_hours", "fct_cost_allocation"),
-    ("int_reconciled_days", "fct_cost_allocation"),
 }
 # Marts that show a fact as it was told, for every day and not only the night's.
 READ_A_FACT = {("dim_node", "nodes")}

@@ -131,11 +131,16 @@ def test_runs_and_idle_sum_to_the_bill(night, runs):
     # the one second of three GPU-hours that was free between two jobs and in which no sample fell: 3 x 10.2397 / 28800
     assert by_class["unknown"] == Decimal("0.001066635417")
     assert sum(row["billed_usd"] for row in classes) == BILL_USD
-    (reconciled,) = night.published.rows("select * from fct_reconciliation")
+    (reconciled,) = night.published.rows(
+        "select sum(delivered_rows) as delivered_rows, max(finality) as finality, sum(delivered_cost) as delivered_cost,"
+        " sum(billed_cost_usd) as billed_cost_usd, sum(effective_cost_usd) as effective_cost_usd, sum(attributed_cost_usd) as attributed_cost_usd,"
+        " sum(abs(delivery_residual)) as delivery_residual, sum(allocation_residual_usd) as allocation_residual_usd,"
+        " sum(quarantined_cost_usd) as quarantined_cost_usd from fct_reconciliation"
+    )
     assert (reconciled["delivered_rows"], reconciled["finality"]) == (18 * alex.HOURS, "final")
-    whole = ("delivered_cost_usd", "billed_cost_usd", "effective_cost_usd", "attributed_cost_usd")
+    whole = ("delivered_cost", "billed_cost_usd", "effective_cost_usd", "attributed_cost_usd")
     assert [reconciled[name] for name in whole] == [BILL_USD] * 4
-    assert (reconciled["delivery_residual_usd"], reconciled["allocation_residual_usd"], reconciled["quarantined_cost_usd"]) == (0, 0, 0)
+    assert (reconciled["delivery_residual"], reconciled["allocation_residual_usd"], reconciled["quarantined_cost_usd"]) == (0, 0, 0)
 
 
 def test_every_gpu_hour_is_told_apart(night):

@@ -1,76 +1,108 @@
--- Grain: source x billing period x currency. `delivered` is summed from the delivery itself, without any model between; it must be
--- what the published days hold plus what lies on days that are not published. Every residual must be 0.
+-- Grain: source x billing period (invoice month) x usage month x currency x account x invoice. `delivered` is summed from the deliveries,
+-- for days that no night has asked for too; it must be what the published days hold plus what lies on days that are not published.
 with
 
 days as (
 
-    select * from {{ ref('int_reconciled_days') }}
+    select *, cast({{ dbt.date_trunc('month', 'usage_date') }} as date) as usage_month
+    from {{ ref('int_reconciled_days') }}
+
+),
+
+periods as (
+
+    select * from {{ ref('int_billing_periods') }}
+
+),
+
+-- control totals by delivery and day; of a rate card that is the bill there is nothing else to compare with than itself
+delivered_days as (
+
+    select
+        controls.source, controls.billing_period, controls.currency, controls.account_id, controls.invoice_id,
+        cast({{ dbt.date_trunc('month', 'controls.usage_date') }} as date) as usage_month,
+        controls.row_count,
+        controls.source_cost,
+        case when published.usage_date is null then controls.source_cost else 0 end as unpublished_cost
+    from {{ ref('int_control_totals') }} as controls
+    inner join {{ source('ops', 'deliveries') }} as deliveries on controls.delivery_id = deliveries.delivery_id and controls.source = deliveries.source
+    left join {{ source('ops', 'published_days') }} as published on controls.usage_date = published.usage_date
+    union all
+    select source, billing_period, currency, account_id, invoice_id, usage_month, charge_count, source_cost, 0
+    from days
+    where is_rated
 
 ),
 
 delivered as (
 
-    -- control totals by delivery and day, taken at the door
     select
-        controls.source,
-        controls.billing_period,
-        controls.currency,
-        min(deliveries.finality) as finality,
-        max(deliveries.as_of) as as_of,
-        sum(controls.row_count) as row_count,
-        sum(controls.source_cost) as source_cost,
-        sum(case when days.usage_date is null then controls.source_cost else 0 end) as unpublished_cost
-    from {{ ref('int_control_totals') }} as controls
-    inner join {{ source('ops', 'deliveries') }} as deliveries on controls.delivery_id = deliveries.delivery_id
-    left join {{ source('ops', 'published_days') }} as days on controls.usage_date = days.usage_date
-    group by controls.source, controls.billing_period, controls.currency
+        source, billing_period, usage_month, currency, account_id, invoice_id,
+        sum(row_count) as row_count,
+        sum(source_cost) as source_cost,
+        sum(unpublished_cost) as unpublished_cost
+    from delivered_days
+    group by source, billing_period, usage_month, currency, account_id, invoice_id
 
 ),
 
-attributed as (
+published as (
 
     select
-        source,
-        billing_period,
-        currency,
-        sum(charge_count) as charge_count,
-        sum(source_cost) as source_cost,
-        sum(billed_cost) as billed_cost,
-        sum(effective_cost) as effective_cost,
-        sum(allocated_effective_cost) as allocated_effective_cost,
-        sum(quarantined_cost) as quarantined_cost,
-        sum(abs(billed_residual)) as billed_residual,
-        sum(abs(effective_residual)) as effective_residual,
-        sum(abs(list_residual)) as list_residual
+        source, billing_period, usage_month, currency, account_id, invoice_id,
+        {%- for column in ['source_cost'] + allocated_bases() + ['commitment_true_up_cost', 'unused_commitment_cost', 'tax_cost', 'credit_cost', 'rounding_cost', 'support_cost', 'correction_cost', 'unmatched_negation', 'allocated_effective_cost', 'quarantined_cost', 'allocation_residual'] %}
+        sum({{ column }}) as {{ column }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
     from days
-    group by source, billing_period, currency
+    group by source, billing_period, usage_month, currency, account_id, invoice_id
 
 ),
 
 final as (
 
     select
-        delivered.source,
-        delivered.billing_period,
-        delivered.currency,
-        coalesce(delivered.finality, 'provisional') as finality,
-        delivered.as_of,
-        cast(delivered.row_count as bigint) as delivered_rows,
-        cast(delivered.source_cost as decimal(38, 12)) as delivered_cost_usd,
-        cast(delivered.unpublished_cost as decimal(38, 12)) as unpublished_cost_usd,
-        cast(coalesce(attributed.source_cost, 0) as decimal(38, 12)) as published_source_cost_usd,
-        cast(coalesce(attributed.billed_cost, 0) as decimal(38, 12)) as billed_cost_usd,
-        cast(coalesce(attributed.effective_cost, 0) as decimal(38, 12)) as effective_cost_usd,
-        cast(coalesce(attributed.allocated_effective_cost, 0) - coalesce(attributed.quarantined_cost, 0) as decimal(38, 12)) as attributed_cost_usd,
-        cast(coalesce(attributed.quarantined_cost, 0) as decimal(38, 12)) as quarantined_cost_usd,
-        cast(delivered.source_cost - delivered.unpublished_cost - coalesce(attributed.source_cost, 0) as decimal(38, 12)) as delivery_residual_usd,
-        cast(coalesce(attributed.billed_residual, 0) + coalesce(attributed.effective_residual, 0) + coalesce(attributed.list_residual, 0)
-            as decimal(38, 12)) as allocation_residual_usd
+        coalesce(delivered.source, published.source) as source,
+        coalesce(delivered.billing_period, published.billing_period) as billing_period,
+        coalesce(delivered.usage_month, published.usage_month) as usage_month,
+        coalesce(delivered.currency, published.currency) as currency,
+        coalesce(delivered.account_id, published.account_id) as account_id,
+        coalesce(delivered.invoice_id, published.invoice_id) as invoice_id,
+        coalesce(periods.finality, 'provisional') as finality,
+        periods.as_of,
+        cast(coalesce(delivered.row_count, 0) as bigint) as delivered_rows,
+        cast(coalesce(delivered.source_cost, 0) as decimal(38, 12)) as delivered_cost,
+        cast(coalesce(delivered.unpublished_cost, 0) as decimal(38, 12)) as unpublished_cost,
+        cast(coalesce(published.source_cost, 0) as decimal(38, 12)) as published_source_cost,
+        cast(coalesce(delivered.source_cost, 0) - coalesce(delivered.unpublished_cost, 0) - coalesce(published.source_cost, 0) as decimal(38, 12)) as delivery_residual,
+        cast(coalesce(published.net_cost, 0) as decimal(38, 12)) as net_cost_usd,
+        cast(coalesce(published.billed_cost, 0) as decimal(38, 12)) as billed_cost_usd,
+        cast(coalesce(published.effective_cost, 0) as decimal(38, 12)) as effective_cost_usd,
+        cast(published.list_cost as decimal(38, 12)) as list_cost_usd,
+        cast(published.contracted_cost as decimal(38, 12)) as contracted_cost_usd,
+        cast(coalesce(published.effective_cost, 0) - coalesce(published.commitment_true_up_cost, 0) as decimal(38, 12)) as amortised_cost_usd,
+        cast(coalesce(published.commitment_true_up_cost, 0) as decimal(38, 12)) as commitment_true_up_usd,
+        cast(coalesce(published.effective_cost, 0) - coalesce(published.billed_cost, 0) as decimal(38, 12)) as amortisation_residual_usd,
+        cast(coalesce(published.unmatched_negation, 0) as decimal(38, 12)) as unmatched_negation,
+        cast(coalesce(published.unused_commitment_cost, 0) as decimal(38, 12)) as unused_commitment_usd,
+        cast(coalesce(published.tax_cost, 0) as decimal(38, 12)) as tax_cost_usd,
+        cast(coalesce(published.support_cost, 0) as decimal(38, 12)) as support_cost_usd,
+        cast(coalesce(published.credit_cost, 0) as decimal(38, 12)) as credit_cost_usd,
+        cast(coalesce(published.rounding_cost, 0) as decimal(38, 12)) as rounding_cost_usd,
+        cast(coalesce(published.correction_cost, 0) as decimal(38, 12)) as correction_cost_usd,
+        cast(coalesce(published.allocated_effective_cost, 0) - coalesce(published.quarantined_cost, 0) as decimal(38, 12)) as attributed_cost_usd,
+        cast(coalesce(published.quarantined_cost, 0) as decimal(38, 12)) as quarantined_cost_usd,
+        cast(coalesce(published.allocation_residual, 0) as decimal(38, 12)) as allocation_residual_usd
     from delivered
-    left join attributed
-        on delivered.source = attributed.source
-        and delivered.billing_period = attributed.billing_period
-        and delivered.currency is not distinct from attributed.currency
+    full outer join published
+        on delivered.source = published.source
+        and delivered.billing_period = published.billing_period
+        and delivered.usage_month = published.usage_month
+        and delivered.currency is not distinct from published.currency
+        and delivered.account_id is not distinct from published.account_id
+        and delivered.invoice_id is not distinct from published.invoice_id
+    left join periods
+        on coalesce(delivered.source, published.source) = periods.source
+        and coalesce(delivered.billing_period, published.billing_period) = periods.billing_period
 
 )
 

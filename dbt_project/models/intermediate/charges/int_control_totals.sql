@@ -1,5 +1,5 @@
--- Grain: delivery x billing period x day x currency: what was delivered, taken from staging for whole deliveries, also for days that no
--- night has asked for. A delivery is read once: it never changes.
+-- Grain: delivery x billing period x day x currency x account x invoice: what was staged, for whole deliveries, also for days that no night
+-- has asked for. A delivery is read once: it never changes.
 {{ config(materialized='incremental', incremental_strategy='append') }}
 
 with
@@ -10,21 +10,32 @@ staged as (
 
 ),
 
+dated as (
+
+    select *, coalesce(cast(usage_start as date), billing_period) as usage_date
+    from staged
+    {% if is_incremental() -%}
+    where concat(source, '/', delivery_id) not in (select distinct concat(source, '/', delivery_id) from {{ this }})
+    {%- endif %}
+
+),
+
 totals as (
 
     select
         delivery_id,
         source,
+        provider,
+        billing_account_id,
         billing_period,
-        coalesce(cast(usage_start as date), billing_period) as usage_date,
+        usage_date,
         currency,
+        account_id,
+        invoice_id,
         cast(count(*) as bigint) as row_count,
         cast(sum(source_cost) as decimal(38, 12)) as source_cost
-    from staged
-    {% if is_incremental() -%}
-    where delivery_id not in (select delivery_id from {{ this }})
-    {%- endif %}
-    group by delivery_id, source, billing_period, coalesce(cast(usage_start as date), billing_period), currency
+    from dated
+    group by delivery_id, source, provider, billing_account_id, billing_period, usage_date, currency, account_id, invoice_id
 
 )
 
