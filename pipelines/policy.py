@@ -48,6 +48,7 @@ class AttributionRules(BaseModel):
     idle_threshold_ratio: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
     billed_window_tolerance_seconds: int = Field(default=60, ge=0)
     split_cost_allocation: Literal["ignore", "use"] = "ignore"
+    unmatched_negation: Literal["block", "warn"] = "block"
 
 
 class DistributionRule(BaseModel):
@@ -123,6 +124,7 @@ class Policy(BaseModel):
             "idle_threshold_ppm": str(int(rules.idle_threshold_ratio * 1_000_000)),
             "billed_window_tolerance_seconds": str(rules.billed_window_tolerance_seconds),
             "split_cost_allocation": rules.split_cost_allocation,
+            "unmatched_negation": rules.unmatched_negation,
         }
         aliases = [
             (key, alias.lower(), rank, rule.fold_case) for key, rule in sorted(self.tags.items()) for rank, alias in enumerate(rule.aliases)

@@ -28,6 +28,40 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("published.fct_cost_allocation", {"bucket_key": "p", "stage": "distributed", "distribution_key": "p", "effective_cost": 2}),
         ("published.fct_cost_allocation", {"bucket_key": "b", "stage": "distributed", "distribution_key": "p", "effective_cost": -1}),
     ],
+    # the double counts of the field, each planted
+    "law_double_count__parent_and_split_rows": [
+        (
+            "published.fct_charge_bucket",
+            {"usage_date": DAY, "bucket_key": "pod", "line_item_type": "SplitLineItem", "source_cost": 0, "net_cost": 0, "billed_cost": 0, "effective_cost": "0.01"},
+        )
+    ],
+    "law_double_count__unused_and_unused_cost": [("intermediate.int_split_weights", {"usage_date": DAY, "parent_resource_id": "i-1", "weight": 1})],
+    # $10 of covered usage that nothing negates
+    "law_double_count__covered_and_negation": [
+        (
+            "intermediate.int_charge_buckets",
+            {"usage_date": DAY, "bucket_key": "sp", "source": "aws", "line_item_type": "SavingsPlanCoveredUsage", "charge_count": 1, "source_cost": 10, "billed_cost": 0,
+             "effective_cost": 6, "net_cost": 10, "exchange_rate": 1},
+        )
+    ],
+    # one payer's month by two sources
+    "law_double_count__concurrent_versions": [
+        ("intermediate.int_control_totals", {"delivery_id": "d1", "source": "cur", "provider": "aws", "billing_account_id": "1", "billing_period": DAY}),
+        ("intermediate.int_control_totals", {"delivery_id": "d2", "source": "focus", "provider": "aws", "billing_account_id": "1", "billing_period": DAY}),
+        ("ops.deliveries", {"source": "cur", "kind": "aws_cur", "delivery_id": "d1"}),
+        ("ops.deliveries", {"source": "focus", "kind": "focus", "delivery_id": "d2"}),
+    ],
+    # a node paid as EC2 and as SageMaker
+    "law_double_count__sagemaker_and_ec2": [
+        ("intermediate.int_bucket_nodes", {"usage_date": DAY, "bucket_key": "ec2", "node_key": "n", "compute_kind": "instance", "window_from": 0}),
+        ("intermediate.int_bucket_nodes", {"usage_date": DAY, "bucket_key": "ml", "node_key": "n", "compute_kind": "instance", "window_from": 0}),
+        ("intermediate.int_charge_buckets", {"usage_date": DAY, "bucket_key": "ec2", "source": "aws", "service": "AmazonEC2", "compute_seconds": 3600}),
+        ("intermediate.int_charge_buckets", {"usage_date": DAY, "bucket_key": "ml", "source": "aws", "service": "AmazonSageMaker", "compute_seconds": 3600}),
+    ],
+    # a row with two credits that came out twice
+    "law_double_count__joined_credits": [
+        ("published.fct_delivery_control", {"delivered_cost": 8, "staged_cost": 18, "staging_residual": -10}),
+    ],
     # a bucket that no charge made
     "law_every_charge_is_in_one_bucket": [
         ("published.fct_charge_bucket", {"usage_date": DAY, "source": "s", "billing_period": DAY, "charge_count": 1, "effective_cost": 1})
