@@ -103,7 +103,7 @@ def _finality(settings: Settings, release: Archived, path: Path) -> None:
     with duckdb.connect(":memory:") as connection:
         limit(connection, settings)
         connection.execute(
-            "create table finality as select source, cast(billing_period as date) as billing_period, max(finality) as finality"
+            "create table finality as select source, cast(billing_period as date) as billing_period, max(coalesce(finality, 'provisional')) as finality"
             " from read_parquet(?) group by all order by all",
             [str(object_path(settings, file.sha256))],
         )

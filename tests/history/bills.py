@@ -154,7 +154,7 @@ def write_warehouse(
             )
         for source, month in sorted({(c.source, c.month) for c in held}):
             state = (finality or {}).get((source, month), "provisional")
-            names = "source, billing_period, finality, delivery_residual_usd, allocation_residual_usd"
+            names = "source, billing_period, finality, delivery_residual, allocation_residual_usd"
             connection.execute(f"insert into published.fct_reconciliation ({names}) values (?, ?, ?, 0, 0)", [source, month, state])  # noqa: S608
     return published
 
