@@ -39,6 +39,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, A
 
 def night_result(night: Any) -> dict[str, Any]:
     """What a night computed and published."""
+    from pipelines.history.words import night_told
     from pipelines.nightly import money
 
     plan = night.planned
@@ -50,6 +51,9 @@ def night_result(night: Any) -> dict[str, Any]:
         "days_published": len(plan.known_days),
         "warnings": [str(r) for r in [*night.door.warnings, *night.exit.warnings]],
         **figures,
+        **night_told(night.settings, night.release.release_id, is_new=night.release.is_new),
+        "kept_aside": night.kept_aside,
+        "corrected": night.corrected,
     }
 
 
@@ -62,12 +66,18 @@ def usd(value: Decimal | None) -> str:
 
 def night_lines(result: dict[str, Any]) -> list[str]:
     """The result of a night in words."""
+    from pipelines.history.aside import aside_lines
+    from pipelines.history.words import night_time_lines, period_lines
+
     days = result["days_computed"]
     span = "no day had changed" if not days else f"{len(days)} day(s) computed, {days[0]} to {days[-1]}"
     return [
         f"release {result['release_id']}: {span}; {result['days_published']} day(s) published",
         f"billed {usd(result['billed_usd'])}, attributed {usd(result['attributed_usd'])}, "
         f"unattributed {usd(result['unattributed_usd'])}, residual {result['residual_usd'].normalize():f}",
+        *night_time_lines(result),
+        *[line for entry in result["corrected"] for line in period_lines(entry)],
+        *aside_lines(result["kept_aside"]),
         *[f"warning: {w}" for w in result["warnings"]],
         f"published: {result['published']}",
     ]
