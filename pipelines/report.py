@@ -115,7 +115,7 @@ def overview(settings: Settings) -> dict[str, Any]:
                 connection,
                 "select cost_class, coalesce(reason, '') as reason, sum(effective_cost) as cost_usd from fct_cost_allocation"
                 " where workload_key is null and cost_class in ('unattributed', 'unknown', 'quarantined')"
-                " group by all order by cost_usd desc, reason",
+                " group by all having sum(effective_cost) <> 0 order by cost_usd desc, reason",
             ),
             "residual_usd": _one(
                 connection, "select sum(abs(delivery_residual)) + sum(abs(allocation_residual_usd)) from fct_reconciliation"
@@ -131,6 +131,8 @@ REASONS = {
     "node_not_in_inventory": "GPU instance that the inventory does not know",
     "no_run_or_endpoint_tag": "tagged with a team or project only, and no rule distributes it",
     "untagged": "no tag that the policy knows",
+    "kube_unallocated": "no pod of the cluster asked for it",
+    "kube_system_overhead": "the cluster's own system",
     "billed_window_mismatch": "billed longer than the inventory says the node existed",
 }
 
