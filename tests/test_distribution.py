@@ -137,6 +137,11 @@ def test_the_sum_is_the_bill_and_what_no_rule_takes_stays(bench: Bench) -> None:
     assert left == [("AmazonEC2", None, "tax_and_fees", Decimal(4)), ("AmazonEKS", "dev", "unattributed", Decimal("0.1"))]
 
 
+def test_dollars_that_nobody_could_receive_are_told(bench: Bench) -> None:
+    rows = bench.read("night", "select subject, measured_value from published.fct_data_quality where measure = 'distribution_pools_without_recipient'")
+    assert rows == [("control_plane", 1)]
+
+
 def test_a_charge_knows_its_cluster_by_its_tag_or_its_node(bench: Bench) -> None:
     rows = bench.read(
         "night",

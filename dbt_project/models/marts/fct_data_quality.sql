@@ -100,6 +100,15 @@ quarantined as (
 
 ),
 
+unreceived as (
+
+    select pools.usage_date, pools.rule_id as subject, 'distribution_pools_without_recipient' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_distribution_pools') }} as pools
+    where pools.pool_key not in (select distinct pool_key from {{ ref('int_distribution_shares') }})
+    group by pools.usage_date, pools.rule_id
+
+),
+
 measures as (
 
     select * from discarded
@@ -121,6 +130,8 @@ measures as (
     select * from collisions
     union all
     select * from quarantined
+    union all
+    select * from unreceived
 
 )
 
