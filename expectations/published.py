@@ -24,7 +24,18 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "dim_tag_policy": ("canonical_key", "alias"),
     "dim_workload": ("workload_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
-    "fct_cost_allocation": ("usage_date", "bucket_key", "workload_key", "attempt_key", "team", "cost_class", "component", "reason", "stage"),
+    "fct_cost_allocation": (
+        "usage_date",
+        "bucket_key",
+        "workload_key",
+        "attempt_key",
+        "team",
+        "cost_class",
+        "component",
+        "reason",
+        "stage",
+    ),
+    "fct_cost_estimate": ("usage_date", "node_key", "workload_key", "attempt_key", "cost_class", "pricing_status"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
@@ -77,17 +88,54 @@ def fct_cost_allocation(days: Collection[dt.date]) -> list[Expectation]:
         "select 'the ledger is empty' as finding from (select count(*) as row_count from {batch}) as counted"  # noqa: S608
         f" where row_count = 0 and exists (select 1 from published.fct_charge_bucket where {within(days)})"
     )
+    left_over = " or ".join(f"coalesce(sum({basis}), 0) <> 0" for basis in BASES)
+    unbalanced = (
+        "select usage_date, distribution_key, sum(effective_cost) as left_over from {batch} where stage = 'distributed'"  # noqa: S608
+        f" group by all having {left_over}"
+    )
     return [
         no_rows("where there are charges there is a ledger", empty),
         *_is_one_of("cost_class", COST_CLASSES),
         *_is_one_of("route", ROUTES),
         *_is_one_of("component", COMPONENTS),
         *_money(REQUIRED_BASES),
+        no_rows("what distribution rules hand out sums to zero", unbalanced, column="distribution_key"),
+        _one_bill_for_a_node(),
+    ]
+
+
+def _one_bill_for_a_node() -> Expectation:
+    """Its hours cost what the rate card says or what the provider charges, never both."""
+    computed = (
+        "select distinct ledger.usage_date, ledger.node, ledger.source, ledger.line_item_type = 'RateCard' as is_rated, ledger.window_start,"
+        " ledger.window_end from {batch} as ledger inner join published.fct_charge_bucket as bucket on ledger.usage_date = bucket.usage_date"
+        " and ledger.bucket_key = bucket.bucket_key where ledger.stage = 'allocated' and ledger.node is not null and bucket.compute_kind is not null"
+    )
+    query = (
+        f"with computed as ({computed}) select rated.node, rated.window_start as usage_hour, rated.source as rate_card, charged.source as bill"  # noqa: S608
+        " from computed as rated inner join computed as charged on rated.usage_date = charged.usage_date and rated.node = charged.node"
+        " and rated.window_start < charged.window_end and rated.window_end > charged.window_start"
+        " where rated.is_rated and not charged.is_rated order by all"
+    )
+    return no_rows("a node is billed by a rate card or by a provider, never by both", query, column="node")
+
+
+def fct_cost_estimate(days: Collection[dt.date]) -> list[Expectation]:
+    """Estimates beside the ledger."""
+    key = "usage_date, node_key, workload_key, attempt_key, cost_class, pricing_status"
+    return [
+        *_is_one_of("cost_class", GPU_CLASSES),
+        _exact("estimated_cost_usd"),
+        _exact("effective_cost_usd"),
         no_rows(
-            "what distribution rules hand out sums to zero",
-            "select usage_date, distribution_key, sum(effective_cost) as left_over from {batch} where stage = 'distributed' group by all"
-            f" having {' or '.join(f'coalesce(sum({basis}), 0) <> 0' for basis in BASES)}",
-            column="distribution_key",
+            "an estimate is missing exactly where a reason is given",
+            f"select {key}, estimated_cost_usd, reason from {{batch}} where (estimated_cost_usd is null) <> (reason is not null)",  # noqa: S608
+            column="estimated_cost_usd",
+        ),
+        no_rows(
+            "the difference is the ledger minus the estimate",
+            f"select {key}, difference_usd from {{batch}} where difference_usd is distinct from effective_cost_usd - estimated_cost_usd",  # noqa: S608
+            column="difference_usd",
         ),
     ]
 
@@ -176,9 +224,7 @@ def _unit_costs(key: str) -> list[Expectation]:
 
 
 def _nothing_left(basis: str, days: Collection[dt.date]) -> Expectation:
-    ledger = (
-        f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where stage = 'allocated' and {within(days)} group by all"  # noqa: S608
-    )
+    ledger = f"select usage_date, bucket_key, sum({basis}) as allocated from published.fct_cost_allocation where stage = 'allocated' and {within(days)} group by all"  # noqa: S608
     query = (
         f"with buckets as (select usage_date, bucket_key, sum({basis}) as delivered from {{batch}} group by all), ledger as ({ledger})"  # noqa: S608
         " select coalesce(buckets.usage_date, ledger.usage_date) as usage_date, coalesce(buckets.bucket_key, ledger.bucket_key) as bucket_key,"

@@ -114,7 +114,9 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
 def _rated_currencies(settings: Settings) -> list[str]:
     """The currencies that a source of kind ``currency_rates`` gives a rate for."""
     with connect(settings, read_only=True) as connection:
-        found = connection.execute("select count(*) from duckdb_views() where schema_name = 'raw' and view_name = 'currency_rates__rates'").fetchone()
+        found = connection.execute(
+            "select count(*) from duckdb_views() where schema_name = 'raw' and view_name = 'currency_rates__rates'"
+        ).fetchone()
         if not found or not found[0]:
             return []
         rows = connection.execute("select distinct currency from raw.currency_rates__rates where currency <> 'USD' order by 1").fetchall()

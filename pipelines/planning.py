@@ -35,6 +35,11 @@ _DAY_ROWS = {
     "nodes": _VALID,
     "inference_counts": "cast(f.window_start as date) = d.usage_date",
 }
+# Per fact: columns of which a day has only a part, so that a price that ends, or is followed by another, touches no day before that.
+_DAY_PARTS = {
+    "rates": {"valid_to": "least(coalesce(f.valid_to, timestamp '9999-12-31'), d.usage_date + interval 1 day)"},
+    "currency_rates": {"valid_from": "d.usage_date", "valid_to": "d.usage_date"},
+}
 # not in the figures: where a row came from, and what a bill says of itself without moving a dollar
 _DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number", "charge_description"}
 
@@ -110,7 +115,8 @@ def staged_fingerprints(connection: duckdb.DuckDBPyConnection, fact: str, days: 
     totals: dict[dt.date, list[str]] = {day: [] for day in wanted}
     for model in staged_models(fact):
         columns = [c for c in _columns(connection, model) if c not in _DELIVERY_COLUMNS]
-        row = ", ".join(f"f.{quote_name(c)}" for c in columns)
+        parts = _DAY_PARTS.get(fact, {})
+        row = ", ".join(parts.get(c, f"f.{quote_name(c)}") for c in columns)
         query = (
             f"select d.usage_date, count(*), sum(cast(hash({row}) as hugeint)), sum(cast(hash('second', {row}) as hugeint))"  # noqa: S608
             f" from staging.{quote_name(model)} as f inner join fingerprint_days as d on {_DAY_ROWS[fact]} group by d.usage_date"

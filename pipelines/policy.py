@@ -48,6 +48,7 @@ class AttributionRules(BaseModel):
     idle_threshold_ratio: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
     billed_window_tolerance_seconds: int = Field(default=60, ge=0)
     split_cost_allocation: Literal["ignore", "use"] = "ignore"
+    unmatched_negation: Literal["block", "warn"] = "block"
 
 
 class DistributionRule(BaseModel):
@@ -123,6 +124,7 @@ class Policy(BaseModel):
             "idle_threshold_ppm": str(int(rules.idle_threshold_ratio * 1_000_000)),
             "billed_window_tolerance_seconds": str(rules.billed_window_tolerance_seconds),
             "split_cost_allocation": rules.split_cost_allocation,
+            "unmatched_negation": rules.unmatched_negation,
         }
         aliases = [
             (key, alias.lower(), rank, rule.fold_case) for key, rule in sorted(self.tags.items()) for rank, alias in enumerate(rule.aliases)
@@ -147,8 +149,12 @@ class Policy(BaseModel):
             "create or replace table policy.distribution_rules (rule_id varchar, rule_rank bigint, recipient varchar, weight varchar,"
             f" condition_columns bigint, valid_from date, valid_to date, {scopes})"
         )
-        connection.execute("create or replace table policy.distribution_conditions (rule_id varchar, column_name varchar, wanted_value varchar)")
-        connection.execute("create or replace table policy.distribution_shares (rule_id varchar, recipient_key varchar, share_weight bigint)")
+        connection.execute(
+            "create or replace table policy.distribution_conditions (rule_id varchar, column_name varchar, wanted_value varchar)"
+        )
+        connection.execute(
+            "create or replace table policy.distribution_shares (rule_id varchar, recipient_key varchar, share_weight bigint)"
+        )
         rules = [
             (r.id, rank, r.to, r.by, len(r.match), r.valid_from, r.valid_to, *(scope in r.within for scope in DISTRIBUTION_SCOPES))
             for rank, r in enumerate(self.distribution)

@@ -108,7 +108,10 @@ def _nothing_is_left_over(connection: duckdb.DuckDBPyConnection) -> None:
     worst = connection.execute(query).fetchone()
     if worst:
         told = ", ".join(f"{basis} {value}" for basis, value in zip(BASES, worst[2 : 2 + len(BASES)], strict=True))
-        _refuse(f"{worst[2 + len(BASES)]} buckets are not allocated exactly; bucket {worst[1]} of {worst[0]} leaves {told}", "fct_cost_allocation")
+        _refuse(
+            f"{worst[2 + len(BASES)]} buckets are not allocated exactly; bucket {worst[1]} of {worst[0]} leaves {told}",
+            "fct_cost_allocation",
+        )
 
 
 def _bucket_less_days_wait(connection: duckdb.DuckDBPyConnection) -> None:

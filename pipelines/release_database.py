@@ -35,7 +35,11 @@ META_COLUMNS = (
     ("deliveries", "VARCHAR", "their periods and content digests, as JSON"),
     ("delivered_rows", "BIGINT", "rows in them"),
     ("rejected_rows", "BIGINT", "rows that could not be read; none of them carries money"),
-    ("delivered_cost", "DECIMAL(38,12)", "the source's own cost over all its deliveries, in the bill's currency; NULL for a source that is no bill, or bills in several"),
+    (
+        "delivered_cost",
+        "DECIMAL(38,12)",
+        "the source's own cost over all its deliveries, in the bill's currency; NULL for a source that is no bill, or bills in several",
+    ),
     ("unpublished_cost", "DECIMAL(38,12)", "the part of it on days that are not published"),
     ("billed_cost_usd", "DECIMAL(38,12)", "billed cost on the published days"),
     ("effective_cost_usd", "DECIMAL(38,12)", "effective cost on the published days"),

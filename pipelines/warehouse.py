@@ -75,7 +75,7 @@ def _raw_select(connection: duckdb.DuckDBPyConnection, table: RawTable, deliveri
 
 
 def _physical_types(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
-    rows = connection.execute("describe select * from read_parquet(?)", [str(path)]).fetchall()
+    rows = connection.execute("describe select * from read_parquet(?, hive_partitioning=false)", [str(path)]).fetchall()
     return {name: column_type for name, column_type, *_ in rows}
 
 
@@ -96,7 +96,7 @@ def _group_select(table: RawTable, members: list[tuple[Delivery, LandedFile]], p
         if expression is None:
             expression = f"cast({int(constant)} as bigint)" if constant is not None else f"cast(null as {column.physical_type})"
         fields.append(f"{expression} as {quote_name(column.name)}")
-    return f"select {', '.join(fields)} from read_parquet([{paths}], filename=true, file_row_number=true)"
+    return f"select {', '.join(fields)} from read_parquet([{paths}], filename=true, file_row_number=true, hive_partitioning=false)"
 
 
 def _empty_select(table: RawTable) -> str:

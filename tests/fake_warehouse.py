@@ -42,9 +42,12 @@ TABLES = {
     "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp",
     "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
-    "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}",
+    "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
-    f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST}",
+    f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST},"
+    " node varchar, line_item_type varchar, window_start timestamp, window_end timestamp",
+    "fct_cost_estimate": "usage_date date, node_key varchar, workload_key varchar, attempt_key varchar, cost_class varchar, pricing_status varchar,"
+    " estimated_cost_usd decimal(38,12), effective_cost_usd decimal(38,12), difference_usd decimal(38,12), reason varchar",
     "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",
     "fct_delivery_control": "source varchar, kind varchar, period varchar, delivery_id varchar, currency varchar, delivered_rows bigint,"
     " delivered_cost decimal(38,12), staged_cost decimal(38,12), conversion_delta decimal(38,24), staging_residual decimal(38,12)",
@@ -153,6 +156,10 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
             ),
             (day, "b2", "aws", service, None, None, None, "credit", "none", "other", None, "allocated", None, -1, "-1.5", -1, -1, None),
         ],
+        "fct_cost_estimate": [
+            (day, "n1|i-1", "training_run/R", "R@1", "used", "replaced", "3.5", "3.333333333334", "-0.166666666666", None),
+            (day, "n1|i-1", None, None, "unallocated_idle", "awaiting_bill", None, None, None, "no_rate"),
+        ],
         "fct_data_quality": [(day, "n1", "discarded_activity_values", 3)],
         "fct_gpu_utilization": [(day, hour, "n1", "n1|0", 3600, 1200, 0, 2400, 0, 0, 0, 0.5, "priced", 9, 3, 0, 6, 0, 0, 0)],
         "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
@@ -160,7 +167,8 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
     }
     for table, values in rows.items():
-        connection.executemany(f"insert into published.{table} values ({', '.join('?' * len(values[0]))})", values)  # noqa: S608
+        names = ", ".join(column for column, *_ in connection.execute(f"describe published.{table}").fetchall()[: len(values[0])])
+        connection.executemany(f"insert into published.{table} ({names}) values ({', '.join('?' * len(values[0]))})", values)  # noqa: S608
 
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:

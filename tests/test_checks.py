@@ -178,6 +178,24 @@ DOOR = {
         "critical: raw.gcp_billing__rows: expect_column_values_to_be_in_set; column cost_type; 1 unexpected;"
         ' for example {"_file": "gcp_billing__rows.parquet", "_row": 0, "cost_type": "=cmd"}',
     ),
+    "unknown credit type": (
+        """update raw.gcp_billing__rows set credits = '[{"type":"PROMOTION","amount":"-1"},{"type":"LOYALTY","amount":"-2.5"}]'""",
+        "critical: raw.gcp_billing__rows: every credit type is known (a new one has no agreed meaning yet); column credits; 1 unexpected;"
+        ' for example {"credit_type": "LOYALTY", "row_count": 1, "dollars": "-2.500000000000", "_file": "gcp_billing__rows.parquet", "_row": 0}',
+    ),
+    "unknown adjustment type": (
+        "update raw.gcp_billing__rows set adjustment_info_type = 'APOLOGY'",
+        "critical: raw.gcp_billing__rows: every adjustment type is known (a new one has no agreed meaning yet); column adjustment_info_type;"
+        ' 1 unexpected; for example {"adjustment_info_type": "APOLOGY", "row_count": 1, "_file": "gcp_billing__rows.parquet", "_row": 0}',
+    ),
+    "two commitment models on one row": (
+        """update raw.gcp_billing__rows set consumption_model_description = 'Compute Flexible CUDs 1 Year',
+            credits = '[{"type":"COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE","amount":"-1"}]'""",
+        "critical: raw.gcp_billing__rows: no row is priced with a commitment and credited for one too (two commitment models: the discount would"
+        ' count twice); column consumption_model_id; 1 unexpected; for example {"_file": "gcp_billing__rows.parquet", "_row": 0,'
+        ' "consumption_model_description": "Compute Flexible CUDs 1 Year",'
+        ' "credits": "[{\\"type\\":\\"COMMITTED_USAGE_DISCOUNT_DOLLAR_BASE\\",\\"amount\\":\\"-1\\"}]"}',
+    ),
     "negative gpu_count": (
         "update raw.nodes__nodes set gpu_count = -1 where _row = 1",
         "critical: raw.nodes__nodes: gpu_count is not negative; 1 unexpected;"

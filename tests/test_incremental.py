@@ -75,9 +75,14 @@ def write(folder: Path, *, late: bool = True, engine: str = "", **bill: bool) ->
     for number, day in enumerate(DAYS):
         columns = ["timestamp", "endpoint", "status", "prompt_tokens", "output_tokens", "latency_seconds"]
         files.write_csv(folder / "requests" / f"{day}.csv", columns, requests[number * 12 : number * 12 + 12])
+    files.write_csv(folder / "card" / "card.csv", ["gpu_model", "rate_unit", "hourly_rate"], [["A100", "gpu_hour", "1.700000000001"]])
     files.write_settings(
         folder, [], engine=engine,
-        extra=[f"{{name: dcgm, kind: dcgm, location: ./telemetry, slot_seconds: {SLOT}}}", "{name: log, kind: inference_requests, location: ./requests}"],
+        extra=[
+            "{name: card, kind: rate_card, location: ./card}",
+            f"{{name: dcgm, kind: dcgm, location: ./telemetry, slot_seconds: {SLOT}}}",
+            "{name: log, kind: inference_requests, location: ./requests}",
+        ],
     )  # fmt: skip
     return folder
 

@@ -23,11 +23,13 @@ cast(
 as decimal(38, 12))
 {%- endmacro %}
 
-{#- Whether a charge is GPU compute although the inventory does not know the node: every EC2 family that begins with p or g, and
-    the accelerators trn and inf, bears accelerators. -#}
+{#- Whether a charge is GPU compute although the inventory does not know the node: every EC2 and SageMaker family that
+    begins with p or g, and the accelerators trn and inf, bears accelerators. -#}
 {% macro is_gpu_compute(compute_kind, sku) -%}
 coalesce({{ compute_kind }} = 'gpu' or ({{ compute_kind }} = 'instance' and (
-  {{ sku }} like '%:p%' or {{ sku }} like '%:g%' or {{ sku }} like '%:trn%' or {{ sku }} like '%:inf%')), false)
+  {%- for prefix in ['', 'ml.'] %}
+  {{ sku }} like '%:{{ prefix }}p%' or {{ sku }} like '%:{{ prefix }}g%' or {{ sku }} like '%:{{ prefix }}trn%' or {{ sku }} like '%:{{ prefix }}inf%'{% if not loop.last %} or{% endif %}
+  {%- endfor %})), false)
 {%- endmacro %}
 
 {#- Seconds of whole GPUs from a weight in 28ths x seconds (x millionths where `scaled`), rounded down to a millionth of a second. -#}

@@ -62,6 +62,11 @@
 {% macro default__json_string(text) %}concat('"', replace(replace({{ text }}, chr(92), concat(chr(92), chr(92))), '"', concat(chr(92), '"')), '"'){% endmacro %}
 {% macro duckdb__json_string(text) %}to_json({{ text }}){% endmacro %}
 
+{#- The texts of a group, joined in an order; an aggregate. -#}
+{% macro ordered_text(text, separator, order) %}{{ return(adapter.dispatch('ordered_text', 'apportion')(text, separator, order)) }}{% endmacro %}
+{% macro default__ordered_text(text, separator, order) %}string_agg({{ text }}, '{{ separator }}' order by {{ order }}){% endmacro %}
+{% macro duckdb__ordered_text(text, separator, order) %}string_agg({{ text }}, '{{ separator }}' order by {{ order }}){% endmacro %}
+
 {#- Every match of a regular expression replaced. -#}
 {% macro replace_every(text, pattern, replacement) %}{{ return(adapter.dispatch('replace_every', 'apportion')(text, pattern, replacement)) }}{% endmacro %}
 {% macro default__replace_every(text, pattern, replacement) %}regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}'){% endmacro %}

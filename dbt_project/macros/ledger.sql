@@ -17,3 +17,13 @@
 
 {#- What stays on the rows of a pool besides: where the dollars come from. -#}
 {% macro distribution_origins() %}{{ return(['billing_period', 'invoice_id', 'billing_account_id', 'charge_class', 'currency', 'exchange_rate']) }}{% endmacro %}
+
+{#- Google's names for the parts of a cluster that no pod asked for: a reason, never an owner. NULL for a real namespace. -#}
+{% macro pseudo_namespace(namespace) -%}
+case {{ namespace }}
+  when 'kube:unallocated' then 'kube_unallocated'
+  when 'kube:system-overhead' then 'kube_system_overhead'
+  when 'goog-k8s-unknown' then 'k8s_unknown'
+  when 'goog-k8s-unsupported-sku' then 'k8s_unsupported_sku'
+end
+{%- endmacro %}

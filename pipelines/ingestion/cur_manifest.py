@@ -6,6 +6,8 @@ Layout below the export's folder; ``<execution>`` is there only when every deliv
 
     metadata/BILLING_PERIOD=YYYY-MM/[<execution>/]<export>-Manifest.json
     data/BILLING_PERIOD=YYYY-MM/[<execution>/]<export>-00001.csv.gz | .snappy.parquet
+
+A FOCUS export is laid out alike, its partition is spelled ``billing_period=``.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ EXECUTION_IDS = ("executionId", "execution_id", "assemblyId")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)(?:-|$)")
 _SUFFIXES = (".csv.gz", ".csv", ".parquet")
 _PROBE_KEYS = 1000
-MANIFESTS = r"(?:.*/)?metadata/BILLING_PERIOD=[^/]+/(?:[^/]+/)?([^/]+)-Manifest\.json"
+_PARTITION = "(?:BILLING_PERIOD|billing_period)="
+MANIFESTS = rf"(?:.*/)?metadata/{_PARTITION}[^/]+/(?:[^/]+/)?([^/]+)-Manifest\.json"
 LEGACY_MANIFESTS = r"(?:.*/)?\d{8}-\d{8}/(?:[^/]+/)?([^/]+)-Manifest\.json"
 
 
@@ -84,12 +87,17 @@ def names_at(store: ObjectStore, pattern: str) -> set[str]:
 
 def candidates(store: ObjectStore, root: str, export: str, period: str) -> list[ObjectInfo]:
     """Every manifest of a period: the one above the executions and those of each execution."""
-    folder = f"{root}metadata/BILLING_PERIOD={period}/"
     return [
         info
+        for folder in _folders(f"{root}metadata", period)
         for info in store.list(folder)
         if info.key.endswith(f"/{export}-Manifest.json") and info.key.removeprefix(folder).count("/") <= 1
     ]
+
+
+def _folders(above: str, period: str) -> tuple[str, str]:
+    """A period's folder in both spellings: CUR 2.0's and FOCUS's."""
+    return f"{above}/BILLING_PERIOD={period}/", f"{above}/billing_period={period}/"
 
 
 def chosen(store: ObjectStore, root: str, export: str, period: str) -> Manifest | None:
@@ -97,8 +105,7 @@ def chosen(store: ObjectStore, root: str, export: str, period: str) -> Manifest 
     found = candidates(store, root, export, period)
     if not found:
         return None
-    folder = f"{root}metadata/BILLING_PERIOD={period}/"
-    top = [info for info in found if "/" not in info.key.removeprefix(folder)]
+    top = [info for info in found if f"{info.key.rpartition('/')[0]}/" in _folders(f"{root}metadata", period)]
     newest = top[0] if top else max(found, key=lambda info: (_time_of(info.key) or info.modified_at, info.key))
     return _parse(store, newest, root, export, period)
 
@@ -111,7 +118,7 @@ def _parse(store: ObjectStore, info: ObjectInfo, root: str, export: str, period:
     folder = only_folder(keys, where)
     execution = next((str(document[name]) for name in EXECUTION_IDS if document.get(name)), None)
     timestamp = _time_of(info.key) or _time_of(folder)
-    kept = bool(keys) and all("/" in key.partition("/BILLING_PERIOD=")[2].partition("/")[2] for key in keys)
+    kept = bool(keys) and all("/" in re.split(f"/{_PARTITION}", key)[-1].partition("/")[2] for key in keys)
     return Manifest(info, content, period, keys, execution, timestamp, kept)
 
 
@@ -159,7 +166,7 @@ def _relative(entry: str, store: ObjectStore, root: str, export: str, period: st
     if entry.startswith("s3://"):
         bucket, _, path = entry.removeprefix("s3://").partition("/")
     check_key(path, where)
-    inside = f"data/BILLING_PERIOD={period}/"
+    inside = next((folder for folder in _folders("data", period) if folder in path), _folders("data", period)[0])
     head, _, rest = path.partition(inside)
     here = getattr(store, "prefix", None)
     if here is None:  # a folder laid out like the bucket: only what follows the export's name is comparable

@@ -55,9 +55,9 @@ class ExportTable:
         fields = self.table.fields()
         if missing := [PATHS[name] for name in REQUIRED if PATHS[name] not in fields]:
             raise DeliveryRefused(
-                f"not a detailed usage cost export: without {', '.join(missing)}",
+                f"not a usage cost export: without {', '.join(missing)}",
                 where=self.name,
-                remedy="name the table gcp_billing_export_resource_v1_<billing account> itself, or a view with its columns",
+                remedy="name the table gcp_billing_export_resource_v1_<billing account> (or gcp_billing_export_v1_...) itself, or a view with its columns",
             )
         return {name: path for name, path in PATHS.items() if path in fields}
 

@@ -32,9 +32,10 @@ MACROS = (
         when regexp_full_match(t, '{_NUMBER}') then make_timestamp(try_cast(try_cast(money_text(t) as decimal(28, 6)) * (case
           when abs(try_cast(t as double)) > 1e14 then 1 when abs(try_cast(t as double)) > 1e11 then 1000 else 1000000 end) as bigint))
         when isfinite(try_cast(t as timestamptz)) then try_cast(t as timestamptz) at time zone 'UTC' end)""",
-    # [{'key': None}] as Python prints it; what is neither it nor JSON (an apostrophe in a text, say) fails loudly
+    # [{'key': None, 'inherited': True}] as Python prints it; what is neither it nor JSON (an apostrophe in a text, say) fails loudly
     r"""create or replace macro json_spelling(t) as (case when not starts_with(ltrim(t), '[{''') then t
-        else regexp_replace(replace(t, '''', '"'), ': None([,}])', ': null\1', 'g') end)""",
+        else regexp_replace(regexp_replace(regexp_replace(replace(t, '''', '"'), ': None([,}])', ': null\1', 'g'),
+          ': True([,}])', ': true\1', 'g'), ': False([,}])', ': false\1', 'g') end)""",
     """create or replace macro label_values(l, k) as (list_sort(list_distinct(list_transform(
         list_filter(l, lambda e: coalesce(e.key, '') = k), lambda e: coalesce(to_json(e.value)::varchar, 'null')))))""",
     """create or replace macro label_keys(l) as (list_sort(list_distinct(list_transform(l, lambda e: coalesce(e.key, '')))))""",

@@ -1,4 +1,4 @@
-"""The rows of the GCP detailed usage cost export: how any shape of them becomes the same raw rows.
+"""The rows of a GCP usage cost export: how any shape of them becomes the same raw rows.
 
 Belongs here: the SQL that turns a relation into raw rows, the money gate, a delivery's facts. Does not: the schema (gcp_schema.py),
 reading files or tables (sources/gcp_billing.py, bigquery.py), any business rule (dbt staging).
@@ -22,7 +22,7 @@ _LISTS = {
     "times": [c.name for c in ROWS.columns if c.type == "TIMESTAMP"],
     "objects": [c.name for c in ROWS.columns if c.type == "JSON" and c.name != "credits"],
 }
-CONVERTER = 1  # raised when the same input becomes other raw rows: what was landed before is then read again
+CONVERTER = 2  # raised when the same input becomes other raw rows: what was landed before is then read again
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def convert(connection: duckdb.DuckDBPyConnection, relation: str, target: Path, 
     found = {name: expression for name in PATHS if (expression := _locate(name, types))}
     if missing := [PATHS[name] for name in REQUIRED if name not in found]:
         raise DeliveryRefused(
-            f"not a detailed usage cost export: without {', '.join(missing)}",
+            f"not a usage cost export: without {', '.join(missing)}",
             where=where,
-            remedy="export the table gcp_billing_export_resource_v1_<billing account> with its own column names",
+            remedy="export the table gcp_billing_export_resource_v1_<billing account>, or gcp_billing_export_v1_..., with its own column names",
         )
     connection.execute(_conversion(relation, {c.name: found.get(c.name) or _absent(c.name) for c in ROWS.columns}))
     _gate_money(connection, where)

@@ -1,4 +1,6 @@
-"""The schema of the GCP detailed usage cost export: its raw columns and where each lies in the export.
+"""The schema of the GCP usage cost exports, detailed and standard: raw columns and where each lies in the export.
+
+The standard export lacks ``resource`` and ``subscription``, older tables lack prices and consumption models: what is not there is NULL.
 
 Belongs here: names, types, paths. Does not: reading (sources/gcp_billing.py, bigquery.py), conversion (gcp_rows.py).
 """
@@ -48,6 +50,9 @@ _COLUMNS: tuple[tuple[str, ColumnType, str, str], ...] = (
     ("cost_at_list", "MONEY", "cost_at_list", "cost at list price"),
     ("transaction_type", "VARCHAR", "transaction_type", "GOOGLE, THIRD_PARTY_RESELLER or THIRD_PARTY_AGENCY"),
     ("seller_name", "VARCHAR", "seller_name", "legal seller"),
+    ("price_list_price", "MONEY", "price.list_price", "list price of one pricing unit (since July 2025)"),
+    ("price_effective_price_default", "MONEY", "price.effective_price_default", "price had the default consumption model applied"),
+    ("price_list_price_consumption_model", "MONEY", "price.list_price_consumption_model", "list price of the consumption model"),
     ("price_effective_price", "MONEY", "price.effective_price", "price charged for one pricing unit"),
     ("price_unit", "VARCHAR", "price.unit", "unit of the price"),
     ("consumption_model_id", "VARCHAR", "consumption_model.id", "consumption model (since July 2025)"),
@@ -56,6 +61,7 @@ _COLUMNS: tuple[tuple[str, ColumnType, str, str], ...] = (
     ("cost_at_list_consumption_model", "MONEY", "cost_at_list_consumption_model", "list cost of the consumption model"),
     ("resource_name", "VARCHAR", "resource.name", "name of the resource (detailed export only)"),
     ("resource_global_name", "VARCHAR", "resource.global_name", "full name; a VM's GPU, core and RAM rows share it"),
+    ("subscription_instance_id", "VARCHAR", "subscription.instance_id", "commitment the row belongs to (detailed export only)"),
 )
 
 ROWS = RawTable(

@@ -1,4 +1,4 @@
-"""Google Cloud billing: the detailed usage cost export, from its BigQuery table or from files exported from it.
+"""Google Cloud billing: the detailed or the standard usage cost export, from its BigQuery table or from files exported from it.
 
 Belongs here: options, which deliveries there are, what is read again. Does not: the schema (gcp_schema.py), the conversion and its
 money gate (gcp_rows.py), opening files (gcp_files.py), queries (gcp_export.py, bigquery.py).
@@ -29,6 +29,7 @@ from pydantic import Field, model_validator
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion import gcp_rows
 from pipelines.ingestion.bigquery import SCHEME, BigQueryTable, TableName
+from pipelines.ingestion.control_totals import control_totals
 from pipelines.ingestion.gcp_export import ExportDay, ExportTable
 from pipelines.ingestion.gcp_files import format_of, refusal, relation_of
 from pipelines.ingestion.gcp_schema import ROWS
@@ -37,6 +38,9 @@ from pipelines.landing import Landing
 from pipelines.source import Delivery, Source, SourceConfig, Window
 
 DAYS_A_QUERY = 100  # each day is one open file
+# Control totals: cost and every credit, by project and invoice month (the export knows no invoice number).
+CONTROL_DIMENSIONS = {"currency": "currency", "account_id": "project_id", "invoice_id": "invoice_month"}
+CREDIT_AMOUNTS = "json_extract_string(credits, '$[*].amount')"
 
 
 class GcpBillingConfig(SourceConfig):
@@ -60,10 +64,12 @@ class GcpBillingConfig(SourceConfig):
 
 
 class GcpBilling(Source):
-    """The GCP detailed usage cost export."""
+    """The GCP usage cost export: the detailed one (which names the VM), or the standard one."""
 
     kind: ClassVar[str] = "gcp_billing"
-    description: ClassVar[str] = "Google Cloud detailed usage cost export (BigQuery table, or Parquet, JSON lines or CSV exported from it)"
+    description: ClassVar[str] = (
+        "Google Cloud usage cost export, detailed or standard (BigQuery table, or Parquet, JSON lines or CSV exported from it)"
+    )
     tables = (ROWS,)
     config_model = GcpBillingConfig
     config: GcpBillingConfig
@@ -158,6 +164,7 @@ class GcpBilling(Source):
             target = staging.path(ROWS.name)
             with gcp_rows.connect(work) as connection:
                 facts = gcp_rows.convert(connection, relation, target, where=where, sort=sort)
+            controls = control_totals(target, "cost", CONTROL_DIMENSIONS, money_lists=[CREDIT_AMOUNTS], where=where, scratch=work)
             staging.add(ROWS.name, target, rows=facts.rows, origin=origin)
             return staging.seal(
                 order=facts.order,
@@ -165,6 +172,7 @@ class GcpBilling(Source):
                 finality=facts.finality,
                 as_of=facts.last_export or None,
                 rejected=facts.rejected,
+                controls=controls,
             )
 
 

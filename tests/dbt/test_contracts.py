@@ -9,7 +9,18 @@ from pipelines import dbt, warehouse
 from pipelines.settings import Settings
 
 MARTS = dbt.PROJECT / "models" / "marts"
-TYPES = {"varchar", "bigint", "double", "boolean", "date", "timestamp", "decimal(38,12)", "decimal(38,6)", "decimal(38,24)", "decimal(38,0)"}
+TYPES = {
+    "varchar",
+    "bigint",
+    "double",
+    "boolean",
+    "date",
+    "timestamp",
+    "decimal(38,12)",
+    "decimal(38,6)",
+    "decimal(38,24)",
+    "decimal(38,0)",
+}
 LEAST_WORDS = 3
 
 

@@ -28,6 +28,78 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("published.fct_cost_allocation", {"bucket_key": "p", "stage": "distributed", "distribution_key": "p", "effective_cost": 2}),
         ("published.fct_cost_allocation", {"bucket_key": "b", "stage": "distributed", "distribution_key": "p", "effective_cost": -1}),
     ],
+    # the double counts of the field, each planted
+    "law_double_count__parent_and_split_rows": [
+        (
+            "published.fct_charge_bucket",
+            {
+                "usage_date": DAY,
+                "bucket_key": "pod",
+                "line_item_type": "SplitLineItem",
+                "source_cost": 0,
+                "net_cost": 0,
+                "billed_cost": 0,
+                "effective_cost": "0.01",
+            },
+        )
+    ],
+    "law_double_count__unused_and_unused_cost": [
+        ("intermediate.int_split_weights", {"usage_date": DAY, "parent_resource_id": "i-1", "weight": 1})
+    ],
+    # $10 of covered usage that nothing negates
+    "law_double_count__covered_and_negation": [
+        (
+            "intermediate.int_charge_buckets",
+            {
+                "usage_date": DAY,
+                "bucket_key": "sp",
+                "source": "aws",
+                "line_item_type": "SavingsPlanCoveredUsage",
+                "charge_count": 1,
+                "source_cost": 10,
+                "billed_cost": 0,
+                "effective_cost": 6,
+                "net_cost": 10,
+                "exchange_rate": 1,
+            },
+        )
+    ],
+    # one payer's month by two sources
+    "law_double_count__concurrent_versions": [
+        (
+            "intermediate.int_control_totals",
+            {"delivery_id": "d1", "source": "cur", "provider": "aws", "billing_account_id": "1", "billing_period": DAY},
+        ),
+        (
+            "intermediate.int_control_totals",
+            {"delivery_id": "d2", "source": "focus", "provider": "aws", "billing_account_id": "1", "billing_period": DAY},
+        ),
+        ("ops.deliveries", {"source": "cur", "kind": "aws_cur", "delivery_id": "d1"}),
+        ("ops.deliveries", {"source": "focus", "kind": "focus", "delivery_id": "d2"}),
+    ],
+    # a node paid as EC2 and as SageMaker
+    "law_double_count__sagemaker_and_ec2": [
+        (
+            "intermediate.int_bucket_nodes",
+            {"usage_date": DAY, "bucket_key": "ec2", "node_key": "n", "compute_kind": "instance", "window_from": 0},
+        ),
+        (
+            "intermediate.int_bucket_nodes",
+            {"usage_date": DAY, "bucket_key": "ml", "node_key": "n", "compute_kind": "instance", "window_from": 0},
+        ),
+        (
+            "intermediate.int_charge_buckets",
+            {"usage_date": DAY, "bucket_key": "ec2", "source": "aws", "service": "AmazonEC2", "compute_seconds": 3600},
+        ),
+        (
+            "intermediate.int_charge_buckets",
+            {"usage_date": DAY, "bucket_key": "ml", "source": "aws", "service": "AmazonSageMaker", "compute_seconds": 3600},
+        ),
+    ],
+    # a row with two credits that came out twice
+    "law_double_count__joined_credits": [
+        ("published.fct_delivery_control", {"delivered_cost": 8, "staged_cost": 18, "staging_residual": -10}),
+    ],
     # a bucket that no charge made
     "law_every_charge_is_in_one_bucket": [
         ("published.fct_charge_bucket", {"usage_date": DAY, "source": "s", "billing_period": DAY, "charge_count": 1, "effective_cost": 1})
@@ -46,6 +118,10 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_no_attempt_second_is_held_twice": [
         ("intermediate.int_gpu_segments", SEGMENT | {"from_second": DAY_FROM, "to_second": DAY_FROM + 120}),
         ("intermediate.int_gpu_segments", SEGMENT | {"from_second": DAY_FROM + 60, "to_second": DAY_FROM + 180}),
+    ],
+    # one machine under two names, an hour each
+    "law_a_rated_hour_is_an_hour": [
+        ("intermediate.int_rated_charges", {"resource_id": "rack", "usage_start": f"{DAY} 10:00:00", "compute_seconds": 7200})
     ],
     "law_reconciliation_is_zero": [("published.fct_reconciliation", {"allocation_residual_usd": "0.000000000001"})],
     # $5 in no class
@@ -74,6 +150,7 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_fct_cost_allocation__cost_class_is_known": [("published.fct_cost_allocation", {"cost_class": "misc"})],
     "law_fct_cost_allocation__route_is_known": [("published.fct_cost_allocation", {"route": "guess"})],
     "law_fct_cost_allocation__component_is_known": [("published.fct_cost_allocation", {"component": "fan"})],
+    "law_fct_cost_estimate__pricing_status_is_known": [("published.fct_cost_estimate", {"pricing_status": "free"})],
     "law_fct_gpu_utilization__pricing_status_is_known": [("published.fct_gpu_utilization", {"pricing_status": "free"})],
     "law_fct_inference_unit_cost__pricing_status_is_known": [("published.fct_inference_unit_cost", {"pricing_status": "free"})],
     "law_fct_inference_unit_cost_hourly__pricing_status_is_known": [

@@ -37,8 +37,10 @@ DISPATCHED = {
     "JSON_EACH": "json_entries",  # and json_elements
     "NFC_NORMALIZE": "normalised_tag_value",
     "NORMALIZE": "normalised_tag_value",  # sqlglot's own translation of the line above
+    "LISTAGG": "ordered_text",  # sqlglot's name for it in Spark
     "PERCENTILE_DISC": "discrete_percentile",
     "REGEXP_CONTAINS": "short_decimal",  # in money and quantity
+    "STRING_AGG": "ordered_text",
     "TO_JSON": "json_string",
 }
 # Column types of the outcome; INT128 comes from wide_int only, whose default side is decimal(38, 0).
@@ -46,8 +48,8 @@ TYPES = {
     "bigquery": {"BIGNUMERIC", "BOOL", "DATE", "DATETIME", "FLOAT64", "INT64", "NUMERIC", "STRING", "INT128"},
     "spark": {"BIGINT", "BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "INT", "STRING", "TIMESTAMP_NTZ", "INT128"},
 }
-# BigQuery cannot say where NULLs go in the order of an aggregate window. Those windows are ordered by columns that are never NULL.
-NEVER_NULL = {"cut_second", "from_second", "to_second", "started_second", "stint_key"}
+# BigQuery cannot say where NULLs go in the order of an aggregate (window). Those are ordered by columns that are never NULL.
+NEVER_NULL = {"cut_second", "entry_key", "from_second", "to_second", "started_second", "stint_key"}
 # Spellings that only the embedded engine reads: allowed in a duckdb__ macro alone.
 ONE_ENGINE = re.compile(
     r"\b(epoch_us|epoch_ms|make_timestamp|json_each|json_extract_string|nfc_normalize|quantile_disc|quantile_cont|to_json|try_cast|strptime|strftime"
@@ -74,6 +76,10 @@ def transpile(sql: str, engine: str) -> str:
         order = window.args.get("order")
         if order is not None and isinstance(window.this, exp.AggFunc) and {o.this.name for o in order.expressions} <= NEVER_NULL:
             for ordered in order.expressions:
+                ordered.set("nulls_first", not ordered.args.get("desc"))
+    for joined in tree.find_all(exp.GroupConcat):  # ordered_text
+        for ordered in joined.find_all(exp.Ordered):
+            if ordered.this.name in NEVER_NULL:
                 ordered.set("nulls_first", not ordered.args.get("desc"))
     for call in tree.find_all(exp.RegexpReplace):
         if call.args.get("modifiers") is not None:  # replace_every: the other engines replace every match without being told

@@ -20,6 +20,7 @@ from pipelines.ingestion.cur_names import legacy_names
 from pipelines.landing import Landing
 from pipelines.source import ControlTotal, Delivery, Window
 from pipelines.sources.aws_cur import AwsCur, AwsCurConfig
+from pipelines.warehouse import write_raw_relations
 from tests.servers import BrokenS3, aws_environment, broken_s3
 from tests.sources.fixtures import aws_cur as cur2
 from tests.sources.fixtures.aws_cur import put_folder
@@ -282,6 +283,33 @@ def test_missing_and_unreadable_money_is_refused(folder: Report) -> None:
         with pytest.raises(DeliveryRefused, match=message) as caught:
             folder.fetch()
         assert caught.value.where == f"{DATA}-1.csv.gz, row 2"
+
+
+def test_the_raw_relation_reads_both_formats_alike(folder: Report, tmp_path: Path) -> None:
+    folder.put(report_objects([csv_gz([line(1, **{"bill/InvoiceId": "77"})])]))
+    put_folder(
+        tmp_path / "two", cur2.export_objects([cur2.csv_gz([cur2.line(1, bill_invoice_id="77", resource_tags={"user:team": "vision"})])])
+    )
+    (other,) = AwsCur(AwsCurConfig(name="other", kind="aws_cur", location=str(tmp_path / "two"), export=cur2.EXPORT)).fetch(
+        DAY, folder.landing
+    )
+    shared = [
+        "identity_line_item_id", "line_item_usage_start_date", "line_item_usage_end_date", "line_item_line_item_type", "bill_invoice_id",
+        "line_item_unblended_cost", "line_item_resource_id", "line_item_product_code", "line_item_usage_account_id", "resource_tags",
+        "bill_billing_period_start_date", "split_line_item_unused_cost",
+    ]  # fmt: skip
+    with duckdb.connect() as con:
+        write_raw_relations(con, [folder.one(), other])
+        described = con.execute("DESCRIBE raw.aws_cur__line_items").fetchall()
+        assert [(name, kind) for name, kind, *_ in described[4:]] == [(c.name, c.physical_type) for c in LINE_ITEMS.columns]
+        rows = con.execute(f"SELECT {', '.join(shared)} FROM raw.aws_cur__line_items ORDER BY _source").fetchall()  # noqa: S608
+    assert rows[0] == (
+        "line-1", dt.datetime(2026, 10, 5, 10), dt.datetime(2026, 10, 5, 11), "Usage", "77", "32.7726", "i-030791dc5a37cd257", "AmazonEC2",
+        "444455556666", '{"user:team":"vision"}', dt.datetime(2026, 10, 1), None,
+    )  # fmt: skip
+    assert [v if n != 9 else json.loads(v) for n, v in enumerate(rows[1])] == [
+        v if n != 9 else json.loads(v) for n, v in enumerate(rows[0])
+    ]
 
 
 # --- which delivery counts ---------------------------------------------------------------------------------------------------------

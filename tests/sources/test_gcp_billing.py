@@ -168,6 +168,9 @@ def test_one_row_in_full(landing: Landing, tmp_path: Path) -> None:
         "cost_at_list": "23.471264",
         "transaction_type": "GOOGLE",
         "seller_name": "Google LLC",
+        "price_list_price": None,
+        "price_effective_price_default": "2.933908",
+        "price_list_price_consumption_model": None,
         "price_effective_price": "2.933908",
         "price_unit": "hour",
         "consumption_model_id": "7754-699E-0EBF",
@@ -176,6 +179,7 @@ def test_one_row_in_full(landing: Landing, tmp_path: Path) -> None:
         "cost_at_list_consumption_model": "23.471264",
         "resource_name": "projects/237691936840/instances/a2-train-0",
         "resource_global_name": "//compute.googleapis.com/projects/ml-train/zones/us-central1-a/instances/4711000000000000001",
+        "subscription_instance_id": None,
     }
     assert landed[0].covers == (dt.date(2026, 10, 5), dt.date(2026, 10, 5))
     assert (landed[0].finality, landed[0].as_of) == ("provisional", "2026-10-05T18:05:12.345678Z")
@@ -191,6 +195,31 @@ def test_the_fixture_lands_whole(landing: Landing, tmp_path: Path) -> None:
     assert sum(credits) == Decimal("-13.6") and len(credits) == 5
     assert landed[0].covers == (dt.date(2026, 9, 28), dt.date(2026, 10, 5))  # the corrections reach back
     assert landed[1].covers == (dt.date(2026, 10, 3), dt.date(2026, 10, 3))
+    # cost + every credit, by project (rounding has none) and invoice month; 64.114517333333332 - 13.6; 0.332e-12 is lost to rounding
+    controls = {(c.account_id, c.invoice_id): (c.rows, c.amount, c.conversion_delta) for c in landed[0].controls}
+    assert controls == {
+        (None, "202610"): (1, Decimal("-0.000002"), Decimal(0)),
+        ("ml-train", "202610"): (10, Decimal("48.997191333333"), Decimal("0.000000000000332")),
+    }
+    assert [(c.rows, c.amount) for c in landed[1].controls] == [(1, Decimal("1.517328"))]
+    assert sum(c.amount for d in landed for c in d.controls) == Decimal("50.514517333333")
+
+
+def test_the_standard_export_lands_without_its_resources(emulator: Emulator, landing: Landing, tmp_path: Path) -> None:
+    """gcp_billing_export_v1_<account>: no resource, no subscription; every other value is the detailed export's."""
+    standard = {name: kind for name, kind in fixture.SCHEMA.items() if name not in ("resource", "subscription")}
+    by_table = fetch(landing, **of_table(emulator, new_table(emulator, fixture.ROWS, standard)))
+    (tmp_path / "in").mkdir()
+    fixture.write_parquet(tmp_path / "in" / "a.parquet", fixture.ROWS, standard)
+    by_file = fetch(Landing(tmp_path / "files"), location=str(tmp_path / "in"))
+    assert raw_rows(by_table) == raw_rows(by_file)
+    detailed = fetch(Landing(tmp_path / "detailed"), **json_folder(tmp_path / "lines", fixture.ROWS))
+    lacking = {"resource_name", "resource_global_name", "subscription_instance_id"}
+    for name in COLUMNS:
+        if name in lacking:
+            assert set(column(by_file, name)) == {None}
+        else:
+            assert sorted(column(by_file, name), key=repr) == sorted(column(detailed, name), key=repr), name
 
 
 def test_corrections_that_differ_in_amount_only_are_all_kept(emulator: Emulator, landing: Landing) -> None:
@@ -229,7 +258,7 @@ def test_a_table_from_before_the_newer_columns(emulator: Emulator, landing: Land
     fixture.write_parquet(tmp_path / "in" / "a.parquet", fixture.ROWS, old)
     assert raw_rows(by_table) == raw_rows(fetch(Landing(tmp_path / "other"), location=str(tmp_path / "in")))
     assert sum(map(Decimal, column(by_table, "cost"))) == Decimal("64.114517333333332")
-    for name in ("consumption_model_id", "price_effective_price", "cost_at_list", "cost_at_effective_price_default"):
+    for name in ("consumption_model_id", "price_effective_price", "price_list_price", "cost_at_list", "cost_at_effective_price_default"):
         assert set(column(by_table, name)) == {None}
     assert set(column(by_table, "tags")) == {"{}"}
 
@@ -599,6 +628,9 @@ def test_flat_csv_lands_as_the_nested_rows_do(landing: Landing, tmp_path: Path) 
     assert column(landed, "cost") == ["0.000528"]
     assert column(landed, "credits") == ['[{"id":"i","full_name":null,"type":"PROMOTION","name":"n","amount":"-0.000005"}]']
     assert (column(landed, "labels"), column(landed, "project_labels")) == (['{"k":"v"}'], ["{}"])
+    spoken = body.replace('[{""key"":""k"",""value"":""v""}]', "[{'key': 'k', 'value': 'v', 'inherited': True, 'namespace': None}]")
+    (tmp_path / "flat.csv").write_text(f"{header}\n{spoken}\n")
+    assert column(fetch(landing, location=str(tmp_path / "flat.csv")), "labels") == ['{"k":"v"}']
     (tmp_path / "flat.csv").write_text(f"{header}\n{body.replace(chr(39) + 'n' + chr(39), chr(39) + 'it' + chr(39) + 's' + chr(39))}\n")
     with pytest.raises(DeliveryRefused, match="unreadable csv"):
         fetch(landing, location=str(tmp_path / "flat.csv"))

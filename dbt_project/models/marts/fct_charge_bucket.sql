@@ -18,6 +18,7 @@ select
     region,
     resource_id,
     line_item_type,
+    compute_kind,
     charge_category,
     charge_class,
     pricing_category,

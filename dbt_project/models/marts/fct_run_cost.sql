@@ -14,6 +14,19 @@ workloads as (
 
 ),
 
+-- by the rate card, of the hours that still await their bill
+estimates as (
+
+    select
+        workload_key,
+        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
+        cast(sum(case when estimated_cost_usd is not null then gpu_seconds else 0 end) as decimal(38, 6)) as estimated_gpu_seconds
+    from {{ ref('fct_cost_estimate') }}
+    where workload_key is not null and pricing_status = 'estimated'
+    group by workload_key
+
+),
+
 final as (
 
     select
@@ -48,9 +61,12 @@ final as (
         cast(sum(attempts.other_cost_usd) as decimal(38, 12)) as other_cost_usd,
         cast(sum(attempts.distributed_cost_usd) as decimal(38, 12)) as distributed_cost_usd,
         cast(sum(attempts.billed_cost_usd) as decimal(38, 12)) as billed_cost_usd,
-        cast(sum(attempts.list_cost_usd) as decimal(38, 12)) as list_cost_usd
+        cast(sum(attempts.list_cost_usd) as decimal(38, 12)) as list_cost_usd,
+        max(estimates.estimated_cost_usd) as estimated_cost_usd,
+        cast(coalesce(max(estimates.estimated_gpu_seconds), 0) as decimal(38, 6)) as estimated_gpu_seconds
     from attempts
     left join workloads on attempts.workload_key = workloads.workload_key
+    left join estimates on attempts.workload_key = estimates.workload_key
     group by
         attempts.workload_key, attempts.workload_type, workloads.workload_id, workloads.team, workloads.model, workloads.environment,
         workloads.project, workloads.state, workloads.started_at, workloads.ended_at

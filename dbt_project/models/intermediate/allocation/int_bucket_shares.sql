@@ -126,11 +126,39 @@ whole_buckets as (
 
 ),
 
+-- containers of an instance that no telemetry explains, where the policy uses split cost allocation data
+by_split as (
+
+    select
+        whole_buckets.bucket_key, whole_buckets.usage_date, whole_buckets.node_key, splits.workload_key, splits.attempt_key,
+        case when whole_buckets.is_gpu then 'unknown' else 'not_measured' end as cost_class,
+        case when whole_buckets.is_gpu then 'gpu' else 'other' end as component,
+        'rule' as route, cast(null as {{ dbt.type_string() }}) as reason, 'split_cost_allocation' as evidence,
+        'split_cost_allocation' as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung,
+        {{ wide_int('sum(splits.weight)') }} as weight,
+        cast(null as bigint) as gpu_second_weight
+    from whole_buckets
+    inner join {{ ref('int_split_weights') }} as splits
+        on whole_buckets.usage_date = splits.usage_date
+        and lower(whole_buckets.resource_id) = splits.parent_resource_id
+        and whole_buckets.window_from = splits.window_from
+        and whole_buckets.window_to = splits.window_to
+    where whole_buckets.fixed_cost_class is null and whole_buckets.compute_kind is not null
+    group by whole_buckets.bucket_key, whole_buckets.usage_date, whole_buckets.node_key, splits.workload_key, splits.attempt_key, whole_buckets.is_gpu
+
+),
+
+split_buckets as (
+
+    select distinct bucket_key, usage_date from by_split
+
+),
+
 by_tag_or_none as (
 
     select
-        bucket_key,
-        usage_date,
+        whole_buckets.bucket_key,
+        whole_buckets.usage_date,
         node_key,
         case when fixed_cost_class is null then tagged_workload_key end as workload_key,
         cast(null as {{ dbt.type_string() }}) as attempt_key,
@@ -148,6 +176,7 @@ by_tag_or_none as (
             when is_gpu and node_key is null then 'node_not_in_inventory'
             when is_gpu then 'node_without_telemetry'
             when tagged_workload_key is not null then null
+            when {{ pseudo_namespace('namespace') }} is not null then {{ pseudo_namespace('namespace') }}
             when coalesce(team, model, project) is not null then 'no_run_or_endpoint_tag'
             else 'untagged'
         end as reason,
@@ -157,6 +186,8 @@ by_tag_or_none as (
         {{ wide_int('1') }} as weight,
         cast(null as bigint) as gpu_second_weight
     from whole_buckets
+    left join split_buckets on whole_buckets.bucket_key = split_buckets.bucket_key and whole_buckets.usage_date = split_buckets.usage_date
+    where split_buckets.bucket_key is null
 
 ),
 
@@ -166,6 +197,8 @@ shares as (
     where weight > 0
     union all
     select * from carried_by_holders
+    union all
+    select * from by_split
     union all
     select * from by_tag_or_none
 

@@ -18,13 +18,7 @@ judged as (
 
     select
         *,
-        case
-            when is_remainder then 'stranded'
-            when not is_covered or activity_ppm is null or evidence = 'count_only' then 'unknown'
-            when attempt_key is not null then 'held'
-            when activity_ppm <= {{ parameter('idle_threshold_ppm') }} then 'unallocated_idle'
-            else 'unattributed'
-        end as judgement,
+        {{ gpu_judgement() }} as judgement,
         case
             when is_remainder then 'outside_any_instance'
             when evidence = 'count_only' then 'count_only'
@@ -38,20 +32,7 @@ judged as (
 
 classed as (
 
-    select window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, evidence, activity_rung, reason,
-        'used' as cost_class, unit_share * seconds * activity_ppm as weight
-    from judged
-    where judgement = 'held'
-    union all
-    select window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, evidence, activity_rung, reason,
-        'held_idle', unit_share * seconds * (1000000 - activity_ppm)
-    from judged
-    where judgement = 'held'
-    union all
-    select window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, evidence, activity_rung, reason,
-        judgement, unit_share * seconds * 1000000
-    from judged
-    where judgement <> 'held'
+    {{ gpu_class_weights('judged', ['window_key', 'usage_date', 'node_key', 'gpu_key', 'hour_from', 'workload_key', 'attempt_key', 'evidence', 'activity_rung', 'reason']) }}
     union all
     select window_key, usage_date, node_key, concat(node_key, '|unplaced'), window_from - window_from % 3600, cast(null as {{ dbt.type_string() }}),
         cast(null as {{ dbt.type_string() }}), 'none', cast(null as {{ dbt.type_string() }}), 'billed_window_mismatch',

@@ -20,23 +20,9 @@ windows as (
 
 ),
 
-gpu_evidence as (
-
-    select
-        usage_date, node_key, hour_from, gpu_key,
-        sum(case when is_covered then to_second - from_second else 0 end) as covered_seconds,
-        sum(case when attempt_key is not null then to_second - from_second else 0 end) as held_seconds
-    from segments
-    group by usage_date, node_key, hour_from, gpu_key
-
-),
-
 ranked_gpus as (
 
-    select
-        *,
-        row_number() over (partition by usage_date, node_key, hour_from order by covered_seconds desc, held_seconds desc, gpu_key) as gpu_rank
-    from gpu_evidence
+    select * from {{ ref('int_gpu_hour_ranks') }}
 
 ),
 

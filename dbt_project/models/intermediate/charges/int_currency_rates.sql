@@ -1,7 +1,12 @@
--- Grain: currency x stretch of days: the dated rate to US dollars. valid_to is exclusive.
-select
-    cast(null as {{ dbt.type_string() }}) as currency,
-    cast(null as decimal(38, 12)) as rate_to_usd,
-    cast(null as date) as valid_from,
-    cast(null as date) as valid_to
-where 1 = 0
+-- Grain: currency x stretch of days: the dated rate to US dollars. valid_to is exclusive and never NULL.
+with
+
+staged as (
+
+    {{ staged('currency_rates', currency_rate_columns()) }}
+
+)
+
+select currency, rate_to_usd, valid_from, coalesce(valid_to, cast('9999-12-31' as date)) as valid_to
+from staged
+where currency <> 'USD'

@@ -62,6 +62,9 @@ matched as (
         on aliases.canonical_key = value_map.canonical_key
         and lower(entries.tag_value) = value_map.raw_value
     where entries.tag_value <> ''
+        -- Google's names for what belongs to no namespace: nobody's team, and no workload
+        and (aliases.canonical_key = 'namespace'
+            or entries.tag_value not in ('kube:unallocated', 'kube:system-overhead', 'goog-k8s-unknown', 'goog-k8s-unsupported-sku'))
 
 ),
 

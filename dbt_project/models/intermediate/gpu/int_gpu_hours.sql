@@ -37,12 +37,21 @@ validity as (
 
 ),
 
+-- a rate card that is the bill is there at once: it says nothing of how far the provider's own bill has come
+rated_nodes as (
+
+    select distinct cast(usage_start as date) as usage_date, resource_id from {{ ref('int_rated_charges') }}
+
+),
+
 -- how far the bill of the day's nodes has come, by provider
 frontiers as (
 
     select windows.usage_date, nodes.provider, max(windows.window_to) as billed_to
     from windows
     inner join nodes on windows.usage_date = nodes.usage_date and windows.node_key = nodes.node_key
+    left join rated_nodes on nodes.usage_date = rated_nodes.usage_date and nodes.resource_id = rated_nodes.resource_id
+    where rated_nodes.resource_id is null
     group by windows.usage_date, nodes.provider
 
 ),

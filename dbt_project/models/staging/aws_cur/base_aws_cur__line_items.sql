@@ -25,6 +25,7 @@ renamed as (
         line_item_usage_type as usage_type,
         coalesce(line_item_operation, '') as operation,
         coalesce(nullif(product_region_code, ''), line_item_availability_zone) as region,
+        nullif(product_instance_type, '') as instance_type,
         nullif(line_item_resource_id, '') as resource_id,
         line_item_line_item_description as charge_description,
         nullif(pricing_unit, '') as usage_unit,
@@ -45,6 +46,17 @@ renamed as (
         {{ money('savings_plan_net_savings_plan_effective_cost') }} as savings_plan_net_effective_cost,
         {{ money('savings_plan_total_commitment_to_date') }} as savings_plan_commitment_cost,
         {{ money('savings_plan_used_commitment') }} as savings_plan_used_cost,
+        {{ money('reservation_amortized_upfront_fee_for_billing_period') }} as reservation_amortized_upfront_cost,
+        {{ money('reservation_net_amortized_upfront_fee_for_billing_period') }} as reservation_net_amortized_upfront_cost,
+        {{ money('savings_plan_amortized_upfront_commitment_for_billing_period') }} as savings_plan_amortized_upfront_cost,
+        {{ money('savings_plan_net_amortized_upfront_commitment_for_billing_period') }} as savings_plan_net_amortized_upfront_cost,
+        {{ money('savings_plan_recurring_commitment_for_billing_period') }} as savings_plan_recurring_cost,
+        {{ money('savings_plan_net_recurring_commitment_for_billing_period') }} as savings_plan_net_recurring_cost,
+        nullif(split_line_item_parent_resource_id, '') as parent_resource_id,
+        {{ money('split_line_item_split_cost') }} as split_cost,
+        {{ money('split_line_item_net_split_cost') }} as net_split_cost,
+        {{ money('split_line_item_unused_cost') }} as unused_split_cost,
+        {{ money('split_line_item_net_unused_cost') }} as net_unused_split_cost,
         coalesce(nullif(resource_tags, ''), '{}') as tags
     from source
 

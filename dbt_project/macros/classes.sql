@@ -1,0 +1,27 @@
+{#- The classes of GPU-seconds (attribution rules, section 5), for billed seconds and for estimated ones alike. -#}
+
+{#- What a stretch of a unit's seconds is: `held` is still to be split by its activity. -#}
+{% macro gpu_judgement() -%}
+case
+  when is_remainder then 'stranded'
+  when not is_covered or activity_ppm is null or evidence = 'count_only' then 'unknown'
+  when attempt_key is not null then 'held'
+  when activity_ppm <= {{ parameter('idle_threshold_ppm') }} then 'unallocated_idle'
+  else 'unattributed'
+end
+{%- endmacro %}
+
+{#- Judged seconds as (columns, cost_class, weight in 28ths of a GPU x seconds x millionths). -#}
+{% macro gpu_class_weights(relation, columns) -%}
+    select {{ columns | join(', ') }}, 'used' as cost_class, unit_share * seconds * activity_ppm as weight
+    from {{ relation }}
+    where judgement = 'held'
+    union all
+    select {{ columns | join(', ') }}, 'held_idle', unit_share * seconds * (1000000 - activity_ppm)
+    from {{ relation }}
+    where judgement = 'held'
+    union all
+    select {{ columns | join(', ') }}, judgement, unit_share * seconds * 1000000
+    from {{ relation }}
+    where judgement <> 'held'
+{%- endmacro %}
