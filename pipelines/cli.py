@@ -114,7 +114,7 @@ def explain(
     pool: Annotated[str | None, typer.Option(help="Dollars of a node pool ('' for none).")] = None,
     account: Annotated[str | None, typer.Option(help="Dollars of an account or project ('' for none).")] = None,
     source: Annotated[str | None, typer.Option(help="Dollars of a bill source.")] = None,
-    bucket: Annotated[str | None, typer.Option(help="One charge bucket, by its key.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="One charge bucket, by its key or its first digits.")] = None,
     rule: Annotated[str | None, typer.Option(help="What a distribution rule took and gave, by its id.")] = None,
     charge: Annotated[str | None, typer.Option(help="One bill row and what became of it: <source>:<file or delivery>:<row>.")] = None,
     charges: Annotated[bool, typer.Option("--charges", help="Go down to the bill rows.")] = False,

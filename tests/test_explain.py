@@ -215,7 +215,7 @@ def test_the_printed_answer(home, down):
     arguments = ["explain", "--config", str(home.config_path), "--home", str(home.home)]
     back = CliRunner().invoke(app, [*arguments, "--charge", address(2, down)])
     assert back.exit_code == 0, back.output
-    for expected in ("charge 2 of 3 in bucket", "-> training_run/R, not_measured: 0.004449152542", "the bill row itself (Usage): equal"):
+    for expected in ("charge 2 of 3 in bucket", "-> training_run/R/1, not_measured: 0.004449152542", "the bill row itself (Usage): equal"):
         assert expected in back.output
     run = CliRunner().invoke(app, [*arguments, "R", "--rows", "1"])
     assert run.exit_code == 0, run.output
@@ -323,7 +323,7 @@ def test_both_margins_are_exact_whatever_the_amounts(scratch, costs, weights):
             "insert into explained.ledger values (?, 'b', ?, 'allocated', ?, 'used', 'gpu', null, null, ?, ?, ?, ?, ?, ?, null)",
             [DAY, n, f"job/{n}", weight, *(told.get(b, 0) for b in ledger.BASES)],
         )
-    found = con.execute(f"select charge_rank, line_id, effective_cost, list_cost from ({scratch.sql['charge_shares']}) order by 1, 2").fetchall()
+    found = con.execute(f"select charge_rank, line_id, effective_cost, list_cost from ({scratch.sql['charge_shares']}) order by 1, 2").fetchall()  # noqa: S608
     assert len(found) == len(costs) * len(weights)
     for basis, own, published in ((2, [e for e, _ in costs], rows), (3, [c for _, c in costs], list_rows)):
         units = {(rank - 1, line): None if (v := entry[basis]) is None else int(v / unit) for entry in found for rank, line in [entry[:2]]}

@@ -148,7 +148,7 @@ def ranks_at(scratch: duckdb.DuckDBPyConnection, file: LandedFile, row: int) -> 
     found = records(
         scratch,
         "select usage_date, bucket_key, charge_rank, source, delivery_id, file_name, row_number, line_item_type, charge_category, service, sku,"  # noqa: S608
-        f" charge_description, usage_start, usage_end, resource_id, account_id, currency, {', '.join(_AMOUNTS)},"
+        f" charge_description, usage_start, usage_end, resource_id, account_id, currency, exchange_rate, {', '.join(_AMOUNTS)},"
         " (select count(*) from explained.charges as o where o.usage_date = c.usage_date and o.bucket_key = c.bucket_key) as charge_count"
         " from explained.charges as c where file_name = ? and row_number = ? order by usage_date, bucket_key, charge_rank",
         [str(file.path), row],

@@ -46,7 +46,7 @@ def answer_lines(answer: dict[str, Any], most: int) -> list[str]:
 
 def _row_line(row: dict[str, Any], share: dict[str, Any] | None) -> str:
     place = row["node"] or row["resource_id"] or row["account_id"] or row["source"]
-    whose = row["workload_key"] or (f"team {row['team']}" if row["team"] else "nobody")
+    whose = row["attempt_key"] or row["workload_key"] or (f"team {row['team']}" if row["team"] else "nobody")
     what = " ".join(str(v) for v in (row["sku"], row["line_item_type"]) if v) or row["service"] or row["charge_category"]
     start = f"{row['window_start']:%Y-%m-%d %H:%M} {place} {what}"
     if share is not None:
@@ -71,7 +71,8 @@ def _share_lines(row: dict[str, Any], most: int) -> list[str]:
 
 
 def _charge_lines(charge: dict[str, Any]) -> list[str]:
-    amounts = f"{_exact(charge['source_cost'])} {charge['currency']} on the bill, effective {_exact(charge['effective_cost'])} USD"
+    rate = "" if charge["exchange_rate"] == 1 else f" at {_exact(charge['exchange_rate'])} USD"
+    amounts = f"{_exact(charge['source_cost'])} {charge['currency']} on the bill{rate}, effective {_exact(charge['effective_cost'])} USD"
     start = f"{charge['usage_start']:%Y-%m-%d %H:%M}" if charge["usage_start"] else f"{charge['usage_date']}"
     what = " ".join(str(v) for v in (charge["service"], charge["sku"], charge["line_item_type"], charge["resource_id"]) if v)
     place = f"charge {charge['charge_rank']} of {charge['charge_count']} in bucket {charge['bucket_key']}"

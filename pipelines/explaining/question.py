@@ -43,7 +43,7 @@ class ChargeAddress:
 class Question:
     """Which dollars to explain. An empty text asks for rows that have none (``team=''``: dollars of no team).
 
-    workload: a run id, an endpoint's name or a workload key. charges: go down to bill rows. charge: one bill row, and what became of it.
+    workload: a run id, an endpoint's name or a workload key. bucket: a key, or its first digits. charges: go down to bill rows. charge: one bill row, and what became of it.
     """
 
     workload: str | None = None
@@ -92,6 +92,6 @@ def conditions(filters: dict[str, Any], workload_keys: list[str] | None = None) 
         elif value == "":
             parts.append(f"{COLUMNS[name]} is null")
         else:
-            parts.append(f"{COLUMNS[name]} = ?")
+            parts.append("starts_with(bucket_key, ?)" if name == "bucket" else f"{COLUMNS[name]} = ?")
             values.append(value)
     return " and ".join(parts) or "true", values
