@@ -159,7 +159,7 @@ def test_a_rule_took_and_gave_exactly(home, down):
 def test_every_dollar_of_the_day_has_a_sentence_and_a_figure(down):
     assert down["cost_usd"] == CHARGE + Decimal("0.03") + Decimal("0.150000000001") + 1
     assert {f["is_equal"] for f in down["figures"]} == {True} and len(down["figures"]) == 3
-    assert all(len(p["placed_by"]) > 40 for p in down["placements"])
+    assert all(len(p["placed_by"]) > len("distribution rule shared_storage") for p in down["placements"])
     assert {p["cost_class"] for p in down["placements"]} == {
         "used", "held_idle", "unallocated_idle", "stranded", "unknown", "unattributed", "not_measured", "tax_and_fees",
     }  # fmt: skip

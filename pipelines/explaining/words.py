@@ -22,7 +22,7 @@ EVIDENCE: dict[str, tuple[str, str | None]] = {
     "holder": ("carried by whoever held the node's GPUs, by their GPU time", "Node price"),
     "tag": ("an exact tag of the charge", None),
     "distribution": ("a distribution rule of the policy", None),
-    "none": ("nothing says whose it is", None),
+    "none": ("", None),  # the class and the reason say it
 }
 METHODS: dict[str, tuple[str, str | None]] = {
     "gpu_only": ("the node's whole price lies on its GPUs (gpu_only)", "Node price"),
@@ -41,17 +41,17 @@ RUNGS = {
 CLASSES: dict[str, tuple[str, str | None]] = {
     "used": ("held and active: held time x measured activity", "What a sample says, and for whom"),
     "held_idle": ("held, but not active", "What a sample says, and for whom"),
-    "unallocated_idle": ("held by nobody, observed at rest", None),
+    "unallocated_idle": ("held by nobody, observed at rest: it is the pool owner's", None),
     "stranded": ("GPU slices outside any MIG instance that no profile fits", "MIG, so far"),
     "unknown": ("missing telemetry is unknown, never idle", None),
     "not_measured": ("no GPU time", None),
-    "unused_commitment": ("a commitment's fee that no usage took", "AWS bases"),
-    "commitment_true_up": ("what a commitment's up-front fee is amortised to, against what was invoiced", "AWS bases"),
+    "unused_commitment": ("a commitment's fee that no usage took", None),
+    "commitment_true_up": ("what a commitment's up-front fee is amortised to, against what was invoiced", None),
     "tax_and_fees": ("tax, support and fees", None),
-    "credit": ("a credit of the bill", "GCP credits"),
+    "credit": ("a credit of the bill", None),
     "rounding": ("the bill's own rounding", None),
     "quarantined": ("readable money on a row that cannot be read otherwise", None),
-    "unattributed": ("somebody's, but nothing says whose", "Team tags without a rule"),
+    "unattributed": ("reached no workload", None),
 }
 REASONS: dict[str, tuple[str, str | None]] = {
     **{reason: (text, None) for reason, text in KNOWN_REASONS.items()},
@@ -75,7 +75,8 @@ def placement(row: dict[str, Any], policy: Policy | None) -> str:
     parts, titles = [], []
 
     def say(text: str, title: str | None = None) -> None:
-        parts.append(text)
+        if text:
+            parts.append(text)
         if title and title not in titles:
             titles.append(title)
 
