@@ -7,6 +7,7 @@ assets both call these functions; there is no second way to run a night.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any
 
 from pipelines import dbt, planning, warehouse
 from pipelines.errors import ApportionError, GateError
+from pipelines.history import aside, closing
+from pipelines.history.periods import KeptAside, freeze, log_of
 from pipelines.landing import Landing
 from pipelines.lock import single_writer
 from pipelines.policy import load_policy
@@ -39,6 +42,8 @@ class Night:
     door: Any = None
     exit: Any = None
     release: Any = None
+    kept_aside: list[dict[str, Any]] = field(default_factory=list)  # deliveries for closed periods, with what they would move
+    corrected: list[dict[str, Any]] = field(default_factory=list)  # log entries of the corrections that this night published
 
     @property
     def landing(self) -> Landing:
@@ -76,27 +81,36 @@ def ingest(night: Night, progress: Progress) -> None:
 
 
 def chosen_deliveries(settings: Settings) -> list[Delivery]:
-    """Every delivery that counts now, of every configured source."""
+    """Every delivery that counts now, of every configured source: what it presents now, and for closed periods what they closed with."""
+    return _counted(settings)[0]
+
+
+def _counted(settings: Settings) -> tuple[list[Delivery], list[KeptAside]]:
     landing = Landing(settings.raw)
-    return [delivery for source in settings.sources for delivery in landing.chosen(source.name)]
+    return freeze(log_of(settings), landing, [delivery for source in settings.sources for delivery in landing.chosen(source.name)])
 
 
 def plan(night: Night, progress: Progress) -> None:
     """Decide the night's days, and point the raw relations at what they need."""
     settings = night.settings
     policy = load_policy(settings.policy_path)
-    night.deliveries = chosen_deliveries(settings)
+    night.deliveries, kept_aside = _counted(settings)
+    log = log_of(settings)
     if not planning.warehouse_is_usable(settings.warehouse):
         progress("the warehouse is damaged: it is set aside and rebuilt from the landed deliveries")
         shutil.move(settings.warehouse, damaged_warehouse(settings))
     with warehouse.connect(settings) as connection:
         warehouse.ensure_bookkeeping(connection)
+        if kept_aside and planning.staging_exists(connection):
+            night.kept_aside = aside.measure(connection, kept_aside)
         published = {day for (day,) in connection.execute("select usage_date from ops.published_days").fetchall()}
         changed = planning.changed_deliveries(connection, night.deliveries)
         known = published | set(night.window.days())
         candidates = set().union(*planning.component_candidates(known, changed).values()) if changed else set()
         warehouse.write_raw_relations(connection, planning.touching(night.deliveries, candidates | set(night.window.days())))
-        night.plan = planning.plan_night(connection, settings, night.window, night.deliveries, policy.digest)
+        night.plan = planning.plan_night(
+            connection, settings, night.window, night.deliveries, policy.digest, frozen_days=log.standing, reopened_days=log.reopened_days
+        )
         policy.write(connection)
         warehouse.write_deliveries(connection, night.deliveries)
         planning.begin(connection, night.plan)
@@ -104,6 +118,8 @@ def plan(night: Night, progress: Progress) -> None:
         fresh = planning.unseen(connection, night.plan, night.deliveries)
         warehouse.write_raw_relations(connection, {d.delivery_id: d for d in [*needed, *fresh]}.values())
     progress(f"{len(night.plan.dirty_days)} day(s) to compute, {len(night.plan.dirty_telemetry_days)} of them from telemetry")
+    for line in aside.aside_lines(night.kept_aside):
+        progress(line)
 
 
 def check_door(night: Night, progress: Progress) -> None:
@@ -118,7 +134,10 @@ def check_door(night: Night, progress: Progress) -> None:
 def transform(night: Night, progress: Progress) -> None:
     """One dbt invocation for all of the night's days."""
     progress("dbt build")
-    night.dbt_results = dbt.invoke(night.settings, dbt.build_arguments(full_refresh=night.planned.full_refresh))
+    arguments = dbt.build_arguments(full_refresh=night.planned.full_refresh)
+    if night.planned.held_days and night.planned.has_new_code:  # frozen days keep their rows: new columns are added beside them
+        arguments += ["--vars", json.dumps({"on_schema_change": "append_new_columns"})]
+    night.dbt_results = dbt.invoke(night.settings, arguments)
 
 
 def check_exit(night: Night, progress: Progress) -> None:
@@ -132,12 +151,17 @@ def check_exit(night: Night, progress: Progress) -> None:
 
 def publish(night: Night, progress: Progress) -> None:
     """Write, audit and swap the release; then remember what it was built from."""
+    from pipelines.history import database
     from pipelines.publish import publish as publish_release
 
     progress("publish")
     night.release = publish_release(night.settings, night.planned.dirty_days, identity=night.planned.identity)
     with warehouse.connect(night.settings) as connection:
+        if night.planned.held_days and night.planned.has_new_code:
+            warehouse.write_raw_relations(connection, planning.touching(night.deliveries, planning.remembered_days(night.planned)))
         planning.commit(connection, night.planned, night.deliveries)
+    night.corrected = closing.finish_corrections(night.settings)
+    database.update(night.settings)
 
 
 STAGES: tuple[tuple[str, Callable[[Night, Progress], None]], ...] = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Plan:
     full_refresh: bool
     identity: dict[str, str]  # the digests of code and policy, taken once: a checkout that changes under a night cannot mix
     fingerprints: dict[tuple[dt.date, str], str] = field(default_factory=dict)
+    held_days: set[dt.date] = field(default_factory=set)  # frozen: not computed though code, policy or telemetry changed
+    has_new_code: bool = False
 
 
 def code_digest() -> str:
@@ -145,19 +147,33 @@ def component_candidates(known: set[dt.date], spans: Iterable[tuple[str, dt.date
 
 
 def plan_night(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, window: Window, deliveries: Sequence[Delivery], policy_digest: str
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    window: Window,
+    deliveries: Sequence[Delivery],
+    policy_digest: str,
+    *,
+    frozen_days: Collection[dt.date] = (),
+    reopened_days: Collection[dt.date] = (),
 ) -> Plan:
-    """Decide the night's days. Staging views of the last night and the raw relations of the candidates must be in place."""
+    """Decide the night's days. Staging views of the last night and the raw relations of the candidates must be in place.
+
+    frozen_days: days of closed periods. They are computed only where they never were, or where a bill that is open brings charges for
+    them. reopened_days: days of a period that is being corrected; they are always computed.
+    """
     published = {day for (day,) in connection.execute("select usage_date from ops.published_days").fetchall()}
     known = published | set(window.days())
     stored = {(day, component): value for day, component, value in connection.execute("select * from ops.day_state").fetchall()}
     complete = {day for day in known if all((day, fact) in stored for fact in FACTS)}
     last = versions(connection)
     identity = {"code": code_digest(), "policy": policy_digest}
-    if not published or last != identity:
-        return Plan(window, known, set(known), set(known), full_refresh=True, identity=identity)
+    held = complete & set(frozen_days)
+    has_new_code = last.get("code") != identity["code"]
+    if not published or (last != identity and not held):
+        return Plan(window, known, set(known), set(known), full_refresh=True, identity=identity, has_new_code=has_new_code)
     candidates = component_candidates(complete, changed_deliveries(connection, deliveries))
-    dirty, telemetry = known - complete, known - complete
+    always = known - complete | known & set(reopened_days) | (known - held if last != identity else set())
+    dirty, telemetry = set(always), set(always)
     fingerprints: dict[tuple[dt.date, str], str] = {}
     for fact in FACTS:
         if fact == "gpu_samples":
@@ -166,10 +182,15 @@ def plan_night(
             found = staged_fingerprints(connection, fact, candidates[fact])
         changed = {day for day, value in found.items() if stored[(day, fact)] != value}
         fingerprints |= {(day, fact): value for day, value in found.items()}
+        if fact != "charges":
+            changed -= held
         dirty |= changed
         if fact in ("gpu_samples", "workload_intervals", "nodes"):
             telemetry |= changed
-    return Plan(window, known, dirty, telemetry, full_refresh=False, identity=identity, fingerprints=fingerprints)
+    return Plan(
+        window, known, dirty, telemetry, full_refresh=False, identity=identity, fingerprints=fingerprints,
+        held_days=held - dirty, has_new_code=has_new_code,
+    )  # fmt: skip
 
 
 def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Delivery]:
@@ -195,13 +216,14 @@ def begin(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
 
 
 def commit(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Sequence[Delivery]) -> None:
-    """After publication: remember what each day was built from."""
+    """After publication: remember what each day was built from. With new code held days are fingerprinted anew: staging may differ."""
+    days = remembered_days(plan)
     rows: dict[tuple[dt.date, str], str] = dict(plan.fingerprints)
     for fact in FACTS:
         if fact == "gpu_samples":
-            rows |= {(day, fact): telemetry_fingerprint(day, deliveries) for day in plan.dirty_days}
+            rows |= {(day, fact): telemetry_fingerprint(day, deliveries) for day in days}
         else:
-            rows |= {(day, fact): value for day, value in staged_fingerprints(connection, fact, plan.dirty_days).items()}
+            rows |= {(day, fact): value for day, value in staged_fingerprints(connection, fact, days).items()}
     connection.execute("begin")
     if rows:
         connection.executemany("delete from ops.day_state where usage_date = ? and component = ?", sorted(rows))
@@ -215,6 +237,11 @@ def commit(connection: duckdb.DuckDBPyConnection, plan: Plan, deliveries: Sequen
     connection.execute("delete from ops.version_state")
     connection.executemany("insert into ops.version_state values (?, ?)", sorted(plan.identity.items()))
     connection.execute("commit")
+
+
+def remembered_days(plan: Plan) -> set[dt.date]:
+    """The days whose inputs are written down after publication; the raw relations must hold them."""
+    return plan.dirty_days | (plan.held_days if plan.has_new_code else set())
 
 
 def staging_exists(connection: duckdb.DuckDBPyConnection) -> bool:

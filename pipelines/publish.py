@@ -1,7 +1,8 @@
 """Publication: the audited tables of the warehouse become a release that BI reads.
 
 Belongs here: which files a new release writes, which it takes over from the last one, its id, and the order of the steps.
-Does not: files and folders (release.py), the DuckDB file (release_database.py), the audit (release_audit.py), the figures.
+Does not: files and folders (release.py), the DuckDB file (release_database.py), the audit (release_audit.py), the figures, what
+becomes of past releases (history/).
 
 Published bytes depend on the chosen deliveries, the policy and the code only: the Parquet files are written in a total order, and
 ``release_id`` is the digest of their bytes and of ``meta_publication``. Publishing the same content again changes nothing.
@@ -21,6 +22,8 @@ import duckdb
 
 from pipelines import release as releases
 from pipelines.errors import ApportionError, GateError
+from pipelines.history.archive import archive
+from pipelines.history.gate import closed_days_stand
 from pipelines.published_tables import DAY_COLUMN, SCHEMA, PublishedTable, published_days, published_tables
 from pipelines.release import PARQUET, SCRATCH, Release, ReleaseFile, current_release
 from pipelines.release_audit import audit
@@ -59,6 +62,7 @@ def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[s
         release_id = content_digest(files, meta)
         if previous is not None and previous.release_id == release_id and previous.is_intact():
             releases.remove(building)
+            archive(settings)
             return previous
         database = build_database(settings, building, tables, files, previous, comments, [(release_id, *row) for row in meta])
         audit(settings, building, tables, files, _fresh_days(files, previous) | dirty_days, release_id)
@@ -72,9 +76,11 @@ def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[s
             columns={table.name: table.columns for table in tables},
             files=tuple(files),
             database=database,
+            comments=tuple(comments),
         )
         if content_digest(_measured_again(fresh, building), meta) != release_id:
             raise GateError("the release failed its audit: its files changed meanwhile", where=str(building), remedy="publish again")
+        closed_days_stand(settings, building, fresh)
         fresh.write_marker(building)
         releases.install(root, building, release_id)
     except BaseException:
@@ -82,6 +88,7 @@ def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[s
             releases.remove(building)
         raise
     releases.swap(root, release_id)
+    archive(settings)  # before any release is removed
     releases.clear_leftovers(root)
     releases.retain(root, settings.values.publish.keep_releases)
     return fresh

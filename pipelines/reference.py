@@ -1,4 +1,5 @@
-"""The reference pages that are derived: docs/settings.md from the settings' schema, docs/tables.md from the published contracts.
+"""The reference pages that are derived: docs/settings.md from the settings' schema, docs/tables.md from the published contracts,
+docs/history.md from the descriptions of history.duckdb.
 
 `python -m pipelines.reference` writes them; a test asserts that they are up to date, so that no page describes what is not there.
 """
@@ -12,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from pipelines.history.descriptions import DESCRIPTIONS
 from pipelines.settings import REPOSITORY, EngineSettings, PublishSettings, SettingsFile
 from pipelines.source import SourceConfig, source_kinds
 
@@ -89,7 +91,21 @@ def tables_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "tables.md": tables_page}
+def history_page() -> str:
+    """docs/history.md."""
+    lines = [
+        "# Tables of the history",
+        "",
+        "What BI reads about time, in `published/history.duckdb`; see [time.md](time.md). Open it as [the release](reading.md), read-only: it is",
+        "built anew after each publication. This page is generated (`python -m pipelines.reference`).",
+    ]
+    for table, (description, columns) in DESCRIPTIONS.items():
+        lines += ["", f"## {table}", "", f"{description}", "", "| column | meaning |", "|---|---|"]
+        lines += [f"| `{name}` | {text} |" for name, text in columns.items()]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"settings.md": settings_page, "tables.md": tables_page, "history.md": history_page}
 
 
 def write(folder: Path = REPOSITORY / "docs") -> None:

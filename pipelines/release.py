@@ -8,6 +8,7 @@ Layout under ``<APPORTION_HOME>/published``::
     current -> releases/<release_id>                         replaced by one atomic rename
     apportion.duckdb -> current/apportion.duckdb             what BI opens
     parquet -> current/parquet
+    history/, history.duckdb                                 every past release (pipelines/history)
 
 Belongs here: files and folders. Does not: what is in them (publish.py), whether it is right (release_audit.py).
 """
@@ -66,6 +67,7 @@ class Release:
     identity: the digests that its figures depend on besides its inputs (``code``, ``policy``).
     columns: per table the columns as (name, type). database: size and rows of its file, and of its last build from nothing.
     is_new: whether this publication made it (False where the content was already current).
+    comments: the statements that put the descriptions on the tables of its DuckDB file.
     """
 
     release_id: str
@@ -78,6 +80,7 @@ class Release:
     files: tuple[ReleaseFile, ...]
     database: dict[str, int]
     is_new: bool = True
+    comments: tuple[str, ...] = ()
 
     def path(self, file: ReleaseFile) -> Path:
         """Where a file of this release lies."""
@@ -101,6 +104,7 @@ class Release:
             "columns": self.columns,
             "files": [vars(file) for file in self.files],
             "database": self.database,
+            "comments": self.comments,
         }
         with (folder / MARKER).open("w", encoding="utf-8") as handle:
             handle.write(json.dumps(marker, indent=1, sort_keys=True))
@@ -127,8 +131,9 @@ def current(settings: Settings) -> Release | None:
 
 
 def next_sequence(root: Path) -> int:
-    """One more than any release on disk has."""
-    return 1 + max((release.sequence for release in _all(root)), default=0)
+    """One more than any release on disk or in the archive has."""
+    markers = (root / "history" / RELEASES).glob("*.json")
+    return 1 + max([*(release.sequence for release in on_disk(root)), *(int(path.name.split("-")[0]) for path in markers)], default=0)
 
 
 def clear_leftovers(root: Path) -> None:
@@ -162,7 +167,7 @@ def swap(root: Path, release_id: str) -> None:
 def retain(root: Path, keep: int) -> None:
     """Remove all but the ``keep`` releases that were published last; never the current one."""
     serving = (root / CURRENT).resolve()
-    newest = sorted(_all(root), key=lambda release: release.sequence, reverse=True)
+    newest = sorted(on_disk(root), key=lambda release: release.sequence, reverse=True)
     kept = {release.folder for release in newest[:keep]} | {serving}
     for folder in (root / RELEASES).iterdir():
         if folder.resolve() not in kept:
@@ -206,7 +211,8 @@ def _make_read_only(folder: Path) -> None:
             os.chmod(name, 0o555)
 
 
-def _all(root: Path) -> list[Release]:
+def on_disk(root: Path) -> list[Release]:
+    """Every release whose folder is there, in no particular order."""
     found = [_load(folder) for folder in sorted((root / RELEASES).glob("*"))]
     return [release for release in found if release is not None]
 
@@ -225,6 +231,7 @@ def _load(folder: Path) -> Release | None:
             files=tuple(ReleaseFile(**file) for file in told["files"]),
             database=told["database"],
             is_new=False,
+            comments=tuple(told.get("comments", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -39,6 +39,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, A
 
 def night_result(night: Any) -> dict[str, Any]:
     """What a night computed and published."""
+    from pipelines.history.words import night_told
     from pipelines.nightly import money
 
     plan = night.planned
@@ -50,6 +51,9 @@ def night_result(night: Any) -> dict[str, Any]:
         "days_published": len(plan.known_days),
         "warnings": [str(r) for r in [*night.door.warnings, *night.exit.warnings]],
         **figures,
+        **night_told(night.settings, night.release.release_id, is_new=night.release.is_new),
+        "kept_aside": night.kept_aside,
+        "corrected": night.corrected,
     }
 
 
@@ -62,12 +66,18 @@ def usd(value: Decimal | None) -> str:
 
 def night_lines(result: dict[str, Any]) -> list[str]:
     """The result of a night in words."""
+    from pipelines.history.aside import aside_lines
+    from pipelines.history.words import night_time_lines, period_lines
+
     days = result["days_computed"]
     span = "no day had changed" if not days else f"{len(days)} day(s) computed, {days[0]} to {days[-1]}"
     return [
         f"release {result['release_id']}: {span}; {result['days_published']} day(s) published",
         f"billed {usd(result['billed_usd'])}, attributed {usd(result['attributed_usd'])}, "
         f"unattributed {usd(result['unattributed_usd'])}, residual {result['residual_usd'].normalize():f}",
+        *night_time_lines(result),
+        *[line for entry in result["corrected"] for line in period_lines(entry)],
+        *aside_lines(result["kept_aside"]),
         *[f"warning: {w}" for w in result["warnings"]],
         f"published: {result['published']}",
     ]
@@ -105,7 +115,7 @@ def overview(settings: Settings) -> dict[str, Any]:
                 connection,
                 "select cost_class, coalesce(reason, '') as reason, sum(effective_cost) as cost_usd from fct_cost_allocation"
                 " where workload_key is null and cost_class in ('unattributed', 'unknown', 'quarantined')"
-                " group by all order by cost_usd desc, reason",
+                " group by all having sum(effective_cost) <> 0 order by cost_usd desc, reason",
             ),
             "residual_usd": _one(
                 connection, "select sum(abs(delivery_residual)) + sum(abs(allocation_residual_usd)) from fct_reconciliation"
@@ -121,6 +131,8 @@ REASONS = {
     "node_not_in_inventory": "GPU instance that the inventory does not know",
     "no_run_or_endpoint_tag": "tagged with a team or project only, and no rule distributes it",
     "untagged": "no tag that the policy knows",
+    "kube_unallocated": "no pod of the cluster asked for it",
+    "kube_system_overhead": "the cluster's own system",
     "billed_window_mismatch": "billed longer than the inventory says the node existed",
 }
 

@@ -39,6 +39,9 @@ class PublishSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     keep_releases: int = Field(default=7, ge=1, description="how many releases stay readable after a new one")
+    keep_history_days: int | None = Field(
+        default=None, ge=1, description="days for which the archive keeps releases that were replaced; default: for ever"
+    )
 
 
 class SettingsFile(BaseModel):

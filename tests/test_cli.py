@@ -26,7 +26,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_names_every_command(tmp_path):
     result = apportion("--help", cwd=tmp_path)
     assert result.returncode == 0
-    for command in ("nightly", "demo", "doctor", "explain", "dbt", "version"):
+    for command in ("nightly", "demo", "doctor", "explain", "releases", "as-of", "restatement", "close", "correct", "dbt", "version"):
         assert command in result.stdout
 
 

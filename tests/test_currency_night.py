@@ -79,7 +79,7 @@ def test_each_day_is_converted_at_its_own_rate(bench: Bench, tmp_path: Path) -> 
     ]
     residuals = bench.read(
         "both",
-        "select currency, delivered_rows, delivery_residual_usd, allocation_residual_usd from published.fct_reconciliation order by 1",
+        "select currency, delivered_rows, delivery_residual, allocation_residual_usd from published.fct_reconciliation order by 1",
     )
     assert residuals == [("EUR", 1, 0, 0), ("NOK", 2, 0, 0)]
     totals = bench.read("both", "select currency, sum(source_cost) from intermediate.int_control_totals group by 1 order by 1")

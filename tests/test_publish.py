@@ -104,7 +104,7 @@ def test_a_release_holds_every_published_table_and_nothing_else(shared: Settings
     # 3 days x (10.000000000001 - 1.5)
     assert ask(path, "select sum(effective_cost) from fct_cost_allocation") == [(Decimal("25.500000000003"),)]
     assert ask(path, "select typeof(effective_cost) from fct_cost_allocation limit 1") == [("DECIMAL(38,12)",)]
-    assert tree(shared.published) == ["apportion.duckdb", "current", "parquet", "releases"]
+    assert tree(shared.published) == ["apportion.duckdb", "current", "history", "parquet", "releases"]
     assert tree(release.folder) == ["apportion.duckdb", "parquet", "release.json"]
     assert os.readlink(shared.published / "current") == f"releases/{release.release_id}"
     ledger = shared.published / "parquet" / "fct_cost_allocation"
@@ -351,7 +351,7 @@ def test_a_failed_audit_publishes_nothing(released: Settings, defect: str) -> No
     assert refusal.value.exit_code == 3
     assert os.readlink(released.published / "current") == f"releases/{first.release_id}"
     assert tree(released.published / "releases") == [first.release_id]
-    assert tree(released.published) == ["apportion.duckdb", "current", "parquet", "releases"]
+    assert tree(released.published) == ["apportion.duckdb", "current", "history", "parquet", "releases"]
 
 
 def test_a_day_that_awaits_its_bill_is_published(settings: Settings) -> None:
@@ -459,7 +459,7 @@ def test_a_publication_killed_anywhere_leaves_a_whole_release(released: Settings
             after = publish(killed, {DAYS[1]}, identity=IDENTITY)
             assert after.release_id == new_id and after.is_intact(), point
             assert ask_generations(killed) == "generation 1", point
-            assert tree(killed.published) == ["apportion.duckdb", "current", "parquet", "releases"], point
+            assert tree(killed.published) == ["apportion.duckdb", "current", "history", "parquet", "releases"], point
             assert tree(killed.published / "releases") == [new_id], point
 
 
