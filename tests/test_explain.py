@@ -159,7 +159,10 @@ def test_a_rule_took_and_gave_exactly(home, down):
 def test_every_dollar_of_the_day_has_a_sentence_and_a_figure(down):
     assert down["cost_usd"] == CHARGE + Decimal("0.03") + Decimal("0.150000000001") + 1
     assert {f["is_equal"] for f in down["figures"]} == {True} and len(down["figures"]) == 3
-    assert all(len(p["placed_by"]) > len("distribution rule shared_storage") for p in down["placements"])
+    told = {(p["cost_class"], p["stage"]): p["placed_by"] for p in down["placements"]}
+    assert told[("tax_and_fees", "allocated")] == "route none: tax, support and fees"
+    assert "outside any MIG instance" in told[("stranded", "allocated")] and "GPU billed" in told[("unknown", "allocated")]
+    assert all(text.startswith("route " if stage == "allocated" else "distribution rule shared_storage ") for (_, stage), text in told.items())
     assert {p["cost_class"] for p in down["placements"]} == {
         "used", "held_idle", "unallocated_idle", "stranded", "unknown", "unattributed", "not_measured", "tax_and_fees",
     }  # fmt: skip

@@ -78,7 +78,7 @@ def _verify_buckets(scratch: duckdb.DuckDBPyConnection) -> None:
             f"bucket {key} of {day} is published with {count} charge(s) of {published} in all, and comes out of the landed deliveries with"
             f" {found} of {rebuilt_cost}",
             where="int_charges",
-            remedy="the landed files or the engine are not those of the release: run a night, and explain the release that it publishes",
+            remedy="the landed files, the engine, or (for a frozen day) the code are not those that it was computed by: explain it without --charges",
         )
 
 
