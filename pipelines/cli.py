@@ -106,16 +106,36 @@ def doctor(config: Config = None, home: Home = None, as_json: AsJson = False) ->
 
 @app.command()
 def explain(
-    run: Annotated[str, typer.Argument(help="A run id, an endpoint's name, or a workload key such as training_run/abc.")],
+    workload: Annotated[str | None, typer.Argument(help="A run id, an endpoint's name, or a workload key such as training_run/abc.")] = None,
+    team: Annotated[str | None, typer.Option(help="Dollars of a team ('' for none).")] = None,
+    cost_class: Annotated[str | None, typer.Option(help="Dollars of a cost class: unattributed, unallocated_idle, credit, ...")] = None,
+    day: Annotated[str | None, typer.Option(help="One UTC day, YYYY-MM-DD.")] = None,
+    node: Annotated[str | None, typer.Option(help="Dollars of a node, by host name ('' for none).")] = None,
+    pool: Annotated[str | None, typer.Option(help="Dollars of a node pool ('' for none).")] = None,
+    account: Annotated[str | None, typer.Option(help="Dollars of an account or project ('' for none).")] = None,
+    source: Annotated[str | None, typer.Option(help="Dollars of a bill source.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="One charge bucket, by its key or its first digits.")] = None,
+    rule: Annotated[str | None, typer.Option(help="What a distribution rule took and gave, by its id.")] = None,
+    charge: Annotated[str | None, typer.Option(help="One bill row and what became of it: <source>:<file or delivery>:<row>.")] = None,
+    charges: Annotated[bool, typer.Option("--charges", help="Go down to the bill rows.")] = False,
+    rows: Annotated[int, typer.Option(min=0, help="Ledger rows, and bill rows of each, to print, dearest first; 0 for all.")] = 20,
+    config: Config = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take the dollars of one workload back to the charges that they come from."""
-    from pipelines.explain import explain_lines, explain_workload
+    """Take any published dollars back to the charges that they come from, or one charge to its dollars; say what placed them."""
+    from pipelines import explain as explaining
+    from pipelines.explaining.lines import answer_lines
+    from pipelines.explaining.question import ChargeAddress
     from pipelines.settings import load_settings
 
-    result = explain_workload(load_settings(None, home), run)
-    _print(result, explain_lines(result), as_json)
+    question = explaining.Question(
+        workload, team, cost_class, _day(day, "--day"), node, pool, account, source, bucket, rule,
+        charge=ChargeAddress.parse(charge) if charge is not None else None, charges=charges,
+    )  # fmt: skip
+    answer = explaining.explain(load_settings(config, home), question, limit=None if as_json or rows == 0 else rows)
+    _print(answer, answer_lines(answer, rows), as_json)
+    explaining.require_equal(answer)
 
 
 @app.command()

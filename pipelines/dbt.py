@@ -54,24 +54,27 @@ def build_arguments(*, full_refresh: bool) -> list[str]:
     return [*arguments, "--full-refresh"] if full_refresh else arguments
 
 
-def invoke(settings: Settings, arguments: Sequence[str]) -> list[NodeResult]:
-    """Run dbt. Raises GateError where a data test failed, ApportionError where a model did."""
+def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJECT, parsed: Any = None) -> list[NodeResult]:
+    """Run dbt. Raises GateError where a data test failed, ApportionError where a model did.
+
+    project: another folder with a dbt project than the whole of this one. parsed: its manifest, where it has been read before.
+    """
     from dbt.cli.main import dbtRunner
 
     log_path = settings.home / "dbt" / "logs"
     full = [
         *arguments,
         "--project-dir",
-        str(PROJECT),
+        str(project),
         "--profiles-dir",
-        str(PROJECT),
+        str(project),
         "--log-path",
         str(log_path),
         "--quiet",
         "--no-use-colors",
     ]
     with _environment(environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        outcome = dbtRunner().invoke(full)
+        outcome = dbtRunner(manifest=parsed).invoke(full)
         _close_connections()
     if outcome.exception is not None:
         raise ApportionError(

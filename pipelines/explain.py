@@ -1,83 +1,154 @@
-"""One workload's dollars, taken back to the buckets of charges that they come from.
+"""From any published dollar to the charges that it comes from, and back.
 
-Belongs here: reading the ledger of the published release for one workload. Does not: computing any figure again.
+Belongs here: which steps answer a question. Does not: the steps (explaining/). No figure is computed anew: ledger rows are read from the
+release, and a bill row's share of them is the release's own split, repeated and checked against it.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from contextlib import closing
 from typing import Any
 
-from pipelines.errors import UsageError
-from pipelines.report import open_release, usd
+import duckdb
+
+from pipelines.errors import ApportionError, UsageError
+from pipelines.explaining import charges, ledger, words
+from pipelines.explaining.question import Question
+from pipelines.explaining.rebuild import rebuilt, released_deliveries
+from pipelines.policy import Policy, load_policy
+from pipelines.report import open_release
 from pipelines.settings import Settings
 
-_LINES = """
-    select
-        l.usage_date, l.window_start, l.window_end, l.source, l.account_id, l.node, l.resource_id, l.sku, l.line_item_type, l.pricing_category,
-        l.attempt_key, l.cost_class, l.component, l.route, l.evidence, l.method_id, l.activity_rung, l.reason, l.gpu_seconds,
-        l.allocation_weight, l.bucket_weight, l.bucket_key, b.charge_count, b.effective_cost as bucket_cost_usd, l.effective_cost as cost_usd
-    from fct_cost_allocation as l
-    inner join fct_charge_bucket as b on l.usage_date = b.usage_date and l.bucket_key = b.bucket_key
-    where l.workload_key = ?
-    order by l.window_start, l.node, l.bucket_key, l.cost_class, l.component, l.attempt_key
-"""
+__all__ = ["Question", "explain", "require_equal"]
 
 
-def explain_workload(settings: Settings, wanted: str) -> dict[str, Any]:
-    """Every ledger row of one workload with its bucket, ratio, method, telemetry window and evidence.
+def explain(settings: Settings, question: Question, *, limit: int | None = None) -> dict[str, Any]:
+    """The answer to ``question``: its dollars, what placed them, ledger rows, and the release's figures for the same.
 
-    Raises UsageError where no published workload has that id or key; near names are suggested.
+    limit: the most ledger rows to list, dearest first (their sums are always over all). With ``question.charges`` each row has the bill rows
+    that it comes from; with ``question.charge`` there are the bill row's charges, and the ledger rows carry its shares.
+    Raises UsageError where nothing published is meant, ApportionError where charges cannot be rebuilt as they were.
     """
-    with open_release(settings) as connection:
-        keys = [
-            key
-            for (key,) in connection.execute(
-                "select distinct workload_key from fct_cost_allocation where workload_key = ? or workload_key in"
-                " (select workload_key from dim_workload where workload_id = ?) order by 1",
-                [wanted, wanted],
-            ).fetchall()
-        ]
-        if not keys:
-            near = connection.execute(
-                "select workload_id from dim_workload order by jaro_winkler_similarity(workload_id, ?) desc, workload_id limit 3", [wanted]
-            ).fetchall()
-            hint = ", ".join(n for (n,) in near)
+    with closing(open_release(settings)) as release:
+        publication = ledger.publication(release)
+        policy = _policy_of(settings, publication)
+        if question.charge is not None:
+            answer = _explain_charge(settings, question, release, publication)
+        else:
+            answer = _explain_rows(settings, question, release, publication, limit)
+        aliases: dict[str, list[str]] = {}
+        for key, alias in release.execute("select canonical_key, alias from dim_tag_policy order by canonical_key, alias_rank, alias").fetchall():
+            aliases.setdefault(key, []).append(alias)
+        for row in answer["rows"]:
+            row["tag"] = words.tag_words(row, aliases)
+        for entry in answer["placements"]:
+            entry["placed_by"] = words.placement(entry, policy)
+        for pool in answer["pools"]:
+            pool["rule"] = words.rule_words(pool["rule_id"], policy).strip(" ()")
+    return {"release_id": publication.release_id, **answer}
+
+
+def _explain_rows(
+    settings: Settings, question: Question, release: duckdb.DuckDBPyConnection, publication: ledger.Publication, limit: int | None
+) -> dict[str, Any]:
+    keys = ledger.workload_keys(release, question.workload, str(settings.published)) if question.workload is not None else []
+    condition, values = question.where(keys)
+    if ledger.select(release, condition, values) == 0:
+        raise UsageError(f"no published dollar for: {question.words()}", where=str(settings.published), remedy="ask for less at once")
+    rows = ledger.rows(release, limit)
+    if question.charges:
+        days = {day for (day,) in release.execute("select distinct usage_date from whole").fetchall()}
+        with rebuilt(settings, publication, days) as scratch:
+            charges.prepare(scratch)
+            charges.trace(scratch, release)
+            shares = charges.shares_of_lines(scratch.connection, [row["line_id"] for row in rows])
+        for row in rows:
+            row["charges"] = shares.get(row["line_id"], [])
+    return {
+        "question": question.words(),
+        "workload_keys": keys,
+        **ledger.sums(release),
+        "row_count": ledger.one(release, "select count(*) from selected")[0],
+        "placements": ledger.placements(release),
+        "pools": ledger.pools(release),
+        "rows": rows,
+        "figures": ledger.figures(release, question, keys),
+    }
+
+
+def _explain_charge(
+    settings: Settings, question: Question, release: duckdb.DuckDBPyConnection, publication: ledger.Publication
+) -> dict[str, Any]:
+    asked = question.charge
+    assert asked is not None
+    delivery, file = charges.landed_file(released_deliveries(settings, publication), asked)
+    published = {day for (day,) in release.execute("select usage_date from dim_date").fetchall()}
+    if question.day is not None:
+        days = {question.day} & published
+    elif delivery.covers is not None:
+        days = {day for day in published if delivery.covers[0] <= day <= delivery.covers[1]}
+    else:
+        raise UsageError("this row belongs to no day by itself", where=str(file.path), remedy="name the day with --day")
+    named = f"row {asked.row} of {delivery.delivery_id}/{file.path.name}"
+    with rebuilt(settings, publication, days) as scratch:
+        charges.prepare(scratch)
+        found = charges.charges_at(scratch.connection, file, asked.row)
+        if not found:
             raise UsageError(
-                f"no published cost for {wanted!r}", where=str(settings.published), remedy=f"near names: {hint}" if hint else None
+                f"{named} is no charge of a published day", where=str(file.path), remedy=f"the file has {file.rows} row(s), counted from 0"
             )
-        workloads = []
-        for key in keys:
-            cursor = connection.execute(_LINES, [key])
-            names = [d[0] for d in cursor.description or []]
-            lines = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            workloads.append({"workload_key": key, "cost_usd": sum((r["cost_usd"] for r in lines), Decimal(0)), "lines": lines})
-        release = connection.execute("select min(release_id) from meta_publication").fetchone()
-    return {"release_id": release[0] if release else None, "workloads": workloads}
+        buckets = sorted({(c["usage_date"], c["bucket_key"]) for c in found})
+        marks = ", ".join("(?, ?)" for _ in buckets)
+        values = [value for bucket in buckets for value in bucket]
+        ledger.select(
+            release,
+            f"(usage_date, bucket_key) in ({marks}) or (bucket_key = distribution_key and distribution_key in"  # noqa: S608
+            f" (select distribution_key from fct_cost_allocation where stage = 'distributed' and (usage_date, bucket_key) in ({marks})))",
+            [*values, *values],
+        )
+        scratch.narrow({day for day, _ in buckets})
+        charges.trace(scratch, release)
+        found = charges.ranks_at(scratch.connection, file, asked.row)
+        for charge in found:
+            shares = charges.shares_of_charge(scratch.connection, charge["usage_date"], charge["bucket_key"], charge["charge_rank"])
+            charge["shares"] = [{"line_id": line, **share} for line, entries in shares.items() for share in entries]
+    rows = [row for row in ledger.rows(release, None) if any(s["line_id"] == row["line_id"] for c in found for s in c["shares"])]
+    of_stage = {row["line_id"]: row["stage"] for row in rows}
+    figures = []
+    for charge in found:
+        for stage, amount, name in (("allocated", charge["effective_cost"], "the bill row itself"), ("distributed", 0, "zero, handed on by rules")):
+            told = [s["cost_usd"] for s in charge["shares"] if of_stage[s["line_id"]] == stage]
+            if told:
+                figures.append(ledger.compared(f"{name} ({charge['line_item_type']})", sum(told), amount))
+    return {
+        "question": f"{named} of {asked.source}",
+        "workload_keys": [],
+        "cost_usd": sum(c["effective_cost"] for c in found),
+        "charges": found,
+        "row_count": len(rows),
+        "placements": ledger.placements(release),
+        "pools": ledger.pools(release),
+        "rows": rows,
+        "figures": [*figures, *ledger.whole_figures(release)],
+    }
 
 
-def explain_lines(result: dict[str, Any]) -> list[str]:
-    """The explanation in words: a sum per class, then each ledger row with its ratio."""
-    text: list[str] = []
-    for workload in result["workloads"]:
-        by_class: dict[tuple[str, str], Decimal] = {}
-        for row in workload["lines"]:
-            key = (row["cost_class"], row["route"])
-            by_class[key] = by_class.get(key, Decimal(0)) + row["cost_usd"]
-        text += [
-            f"{workload['workload_key']}: {usd(workload['cost_usd'])}, exactly {workload['cost_usd'].normalize():f} (release {result['release_id']})"
-        ]
-        text += [
-            f"  {usd(cost):>12}  {cost_class} by {route}" for (cost_class, route), cost in sorted(by_class.items(), key=lambda i: -i[1])
-        ]
-        text.append("")
-        for row in workload["lines"]:
-            ratio = row["allocation_weight"] / row["bucket_weight"]
-            place = row["node"] or row["resource_id"] or row["account_id"]
-            seconds = "" if row["gpu_seconds"] is None else f", {row['gpu_seconds'].normalize():f} GPU-s"
-            how = "/".join(str(v) for v in (row["evidence"], row["activity_rung"], row["method_id"], row["reason"]) if v)
-            text.append(
-                f"  {row['window_start']:%Y-%m-%d %H:%M} {place} {row['sku']}: {row['charge_count']} charge(s) {usd(row['bucket_cost_usd'])}"
-                f" x {ratio:.9f} = {row['cost_usd'].normalize():f} {row['cost_class']} [{row['route']}: {how}]{seconds}"
-            )
-    return text
+def require_equal(answer: dict[str, Any]) -> None:
+    """Raises ApportionError where the explanation does not sum to the release's own figures."""
+    wrong = [f for f in answer["figures"] if not f["is_equal"]]
+    if wrong:
+        detail = "; ".join(f"{f['figure']}: explained {f['explained_usd']}, published {f['published_usd']}" for f in wrong)
+        raise ApportionError(
+            f"the explanation does not sum to the release: {detail}",
+            where=f"release {answer['release_id']}",
+            remedy="do not use this release's figures; publish the days again",
+        )
+
+
+def _policy_of(settings: Settings, publication: ledger.Publication) -> Policy | None:
+    """The policy that the release was computed under, if the policy file still says the same."""
+    try:
+        policy = load_policy(settings.policy_path)
+    except ApportionError:
+        return None
+    return policy if policy.digest == publication.policy_digest else None

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.demo import plan_company, truth
 from pipelines.demo.play import play
-from pipelines.explain import explain_workload
+from pipelines.explain import Question, explain, require_equal
 from pipelines.report import demo_lines, open_release
 from pipelines.settings import load_settings
 
@@ -123,9 +123,10 @@ def test_reconciles_with_both_bills(release):
 def test_explain_sums_to_the_published_cost_of_each_run(release, home, played):
     settings = load_settings(home / "demo" / "apportion.yml", home)
     for run, cost in release.execute("select run_id, run_cost_usd from fct_run_cost order by run_cost_usd desc limit 3").fetchall():
-        (workload,) = explain_workload(settings, run)["workloads"]
-        assert workload["cost_usd"] == cost
-        assert all(0 < line["allocation_weight"] <= line["bucket_weight"] for line in workload["lines"])
+        answer = explain(settings, Question(workload=run))
+        assert answer["allocated_usd"] == cost
+        assert all(0 < line["allocation_weight"] <= line["bucket_weight"] for line in answer["rows"])
+        require_equal(answer)
 
 
 def test_the_printed_result_has_what_a_newcomer_asks(played):
