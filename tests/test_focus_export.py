@@ -47,7 +47,7 @@ REVIEWED = {
         *(f"PricingCurrencyEffectiveCost-C-00{n}-M" for n in (1, 2, 3, 4)),
         *(f"PricingCurrencyListUnitPrice-C-00{n}" for n in ("1-M", "2-M", "4-C", "5-C", "8-M")),
     },
-    "a condition that the validator cannot evaluate, so it asks every row: marketplace, purchases for the future, issued invoices, commitments": {
+    "the rule asks every row (marketplace, purchase for the future, issued invoice), or the rows without a commitment instead of those with one": {
         "BilledCost-C-005-C",
         "EffectiveCost-C-005-C",
         "InvoiceId-C-005-C",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,6 @@ BATCH_ROWS = 122_880  # also the row group: the bytes depend on the rows only
 CHECKED = {"BilledCost": "billed_cost", "EffectiveCost": "effective_cost", "x_NetCost": "net_cost"}
 # what a spreadsheet takes for the beginning of a formula (OWASP); only text is escaped, a negative number stays a number
 FORMULA_STARTS = r"^([=+\-@\t\r\n\x00])"
-
-Writer = Callable[[pa.RecordBatch], None]
 
 
 def export_focus(
@@ -57,8 +55,10 @@ def export_focus(
         bounds = {"first_day": days[0], "last_day": days[-1]}
         scratch = out.with_name(f".{out.name}.{os.getpid()}")
         try:
-            found = _write(connection, bounds, scratch, chosen, release_id)
+            found = _write(connection, days, scratch, chosen, release_id)
             _check(connection, bounds, found)
+            with scratch.open("rb") as handle:
+                os.fsync(handle.fileno())
             os.replace(scratch, out)
         finally:
             scratch.unlink(missing_ok=True)
@@ -103,45 +103,45 @@ def _days(connection: duckdb.DuckDBPyConnection, first: dt.date | None, last: dt
     return [day for day in asked if day in set(published)]
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection, bounds: dict[str, dt.date], path: Path, file_format: str, release_id: str
-) -> dict[str, Any]:
-    """Write the rows in their order; returns their number and the sums of the checked columns."""
-    reader = connection.execute(_query(connection, bounds, file_format), bounds).to_arrow_reader(BATCH_ROWS)
+def _write(connection: duckdb.DuckDBPyConnection, days: list[dt.date], path: Path, file_format: str, release_id: str) -> dict[str, Any]:
+    """Write the rows in their order, day after day; returns their number and the sums of the checked columns."""
+    query = _query(connection, days[0], file_format)
     sums: dict[str, Any] = {"rows": 0, **dict.fromkeys(CHECKED, Decimal(0))}
-    with path.open("wb") as sink:
-        for batch, write in _written(sink, reader, file_format, release_id):
-            write(batch)
-            sums["rows"] += batch.num_rows
-            for column in CHECKED:
-                sums[column] += pc.sum(batch.column(column)).as_py() or Decimal(0)
-        sink.flush()
-        os.fsync(sink.fileno())
+    with ExitStack() as open_files:
+        sink = open_files.enter_context(path.open("wb"))
+        writer = None
+        for day in days:
+            reader = connection.execute(query, {"day": day}).to_arrow_reader(BATCH_ROWS)
+            schema = _schema(reader.schema, release_id)
+            if writer is None:
+                writer = open_files.enter_context(_writer(sink, schema, file_format))
+            for batch in reader:
+                writer.write_batch(batch.cast(schema))
+                sums["rows"] += batch.num_rows
+                for column in CHECKED:
+                    sums[column] += pc.sum(batch.column(column)).as_py() or Decimal(0)
     return sums
 
 
-def _written(sink: Any, reader: pa.RecordBatchReader, file_format: str, release_id: str) -> Iterator[tuple[pa.RecordBatch, Writer]]:
-    """Each batch with the function that writes it; the file is complete when the last was taken."""
+def _schema(found: pa.Schema, release_id: str) -> pa.Schema:
+    """The file's columns: published times are UTC without a zone, and a Parquet reader is told so."""
+    fields = [pa.field(f.name, pa.timestamp("us", "UTC") if pa.types.is_timestamp(f.type) else f.type) for f in found]
+    return pa.schema(fields, {"focus_version": FOCUS_VERSION, "data_generator": "Apportion", "release_id": release_id})
+
+
+def _writer(sink: Any, schema: pa.Schema, file_format: str) -> pyarrow.csv.CSVWriter | pyarrow.parquet.ParquetWriter:
     if file_format == "csv":
-        with pyarrow.csv.CSVWriter(sink, reader.schema) as csv_writer:
-            for batch in reader:
-                yield batch, csv_writer.write_batch
-        return
-    # times are published in UTC without a zone; a Parquet reader is told so
-    fields = [pa.field(f.name, pa.timestamp("us", "UTC") if pa.types.is_timestamp(f.type) else f.type) for f in reader.schema]
-    schema = pa.schema(fields, {"focus_version": FOCUS_VERSION, "data_generator": "Apportion", "release_id": release_id})
-    with pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd") as parquet_writer:
-        for batch in reader:
-            yield batch, lambda rows: parquet_writer.write_batch(rows.cast(schema), row_group_size=BATCH_ROWS)
+        return pyarrow.csv.CSVWriter(sink, schema)
+    return pyarrow.parquet.ParquetWriter(sink, schema, compression="zstd")
 
 
-def _query(connection: duckdb.DuckDBPyConnection, bounds: dict[str, dt.date], file_format: str) -> str:
+def _query(connection: duckdb.DuckDBPyConnection, day: dt.date, file_format: str) -> str:
     """The columns as they are; for CSV the times in ISO 8601 and the text safe to open in a spreadsheet."""
     query = QUERY.read_text()
     if file_format == "parquet":
         return query
     columns = []
-    for name, kind, *_ in connection.execute(f"describe {query}", bounds).fetchall():  # noqa: S608 - our own file
+    for name, kind, *_ in connection.execute(f"describe {query}", {"day": day}).fetchall():  # noqa: S608 - our own file
         if kind == "TIMESTAMP":
             columns.append(f'strftime("{name}", \'%Y-%m-%dT%H:%M:%SZ\') as "{name}"')
         elif kind == "VARCHAR":

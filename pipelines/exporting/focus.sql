@@ -6,18 +6,19 @@ with
 ledger as (
 
     select
+        rowid as ledger_row,
         *,
         case when stage = 'allocated' then 'allocated' when bucket_key = distribution_key then 'received' else 'handed_out' end as ledger_role,
         case when stage = 'allocated' then bucket_key else distribution_key end as origin_key
     from fct_cost_allocation
-    where usage_date between $first_day and $last_day
+    where usage_date = $day
 
 ),
 
 buckets as (
 
     select * from fct_charge_bucket
-    where usage_date between $first_day and $last_day
+    where usage_date = $day
 
 ),
 
@@ -52,9 +53,6 @@ charges as (
             else buckets.usage_quantity
         end as origin_quantity,
         buckets.fixed_cost_class is not distinct from 'unused_commitment' as is_unused,
-        -- whether the charge was split or reached a workload at all; if so, every row of it says how
-        max(case when ledger.route <> 'none' then ledger.route end)
-            over (partition by ledger.usage_date, ledger.ledger_role, ledger.origin_key) as origin_route,
         case when ledger.commitment_id is null then null
             when ledger.pricing_category = 'savings_plan' then 'Savings Plan'
             when ledger.pricing_category = 'reservation' then 'Reserved Instance'
@@ -62,12 +60,7 @@ charges as (
         coalesce(
             ledger.attempt_key, ledger.workload_key,
             case when ledger.ledger_role = 'received' then concat('team/', ledger.team) end
-        ) as allocated_resource_id,
-        row_number() over (order by
-            ledger.usage_date, ledger.source, ledger.bucket_key, ledger.stage, ledger.workload_key nulls first, ledger.attempt_key nulls first,
-            ledger.cost_class, ledger.component, ledger.reason nulls first, ledger.team nulls first, ledger.rule_id nulls first,
-            ledger.distribution_key nulls first, ledger.evidence nulls first, ledger.activity_rung nulls first, ledger.allocation_weight
-        ) as row_rank
+        ) as allocated_resource_id
     from ledger
     left join buckets on ledger.usage_date = buckets.usage_date and ledger.bucket_key = buckets.bucket_key
     left join pools
@@ -79,17 +72,24 @@ charges as (
 units as (
 
     select
-        row_rank,
-        usage_date,
-        ledger_role,
+        ledger_row,
         origin_key,
+        ledger_role,
+        route,
+        workload_key,
+        attempt_key,
+        cost_class,
+        component,
+        reason,
+        team,
+        evidence,
+        usage_date,
         cast(allocation_weight as hugeint) as weight,
         cast(bucket_weight as hugeint) as total_weight,
         cast(1000000000000 as hugeint) as ratio_units,
         cast(abs(origin_quantity) * 1000000000000 as hugeint) as quantity_units,
         case when origin_quantity < 0 then -1 else 1 end as quantity_sign
     from charges
-    where ledger_role <> 'handed_out'
 
 ),
 
@@ -109,10 +109,22 @@ ranked as (
 
     select
         *,
+        -- whether the charge was split or reached a workload at all; if so, every row of it says how
+        max(case when route <> 'none' then route end) over origin as origin_route,
         ratio_units - sum(ratio_floor) over origin as ratio_leftover,
         quantity_units - sum(quantity_floor) over origin as quantity_leftover,
-        row_number() over (partition by usage_date, ledger_role, origin_key order by ratio_remainder desc, row_rank) as ratio_rank,
-        row_number() over (partition by usage_date, ledger_role, origin_key order by quantity_remainder desc, row_rank) as quantity_rank
+        row_number() over (
+            partition by usage_date, ledger_role, origin_key
+            order by
+                ratio_remainder desc, workload_key nulls first, cost_class, component, attempt_key nulls first, reason nulls first,
+                team nulls first, evidence nulls first
+        ) as ratio_rank,
+        row_number() over (
+            partition by usage_date, ledger_role, origin_key
+            order by
+                quantity_remainder desc, workload_key nulls first, cost_class, component, attempt_key nulls first, reason nulls first,
+                team nulls first, evidence nulls first
+        ) as quantity_rank
     from floors
     window origin as (partition by usage_date, ledger_role, origin_key)
 
@@ -121,7 +133,8 @@ ranked as (
 shares as (
 
     select
-        row_rank,
+        ledger_row,
+        origin_route,
         cast(cast(ratio_floor + case when ratio_rank <= ratio_leftover then 1 else 0 end as decimal(38, 0))
             * cast('0.000000000001' as decimal(13, 12)) as decimal(38, 12)) as allocated_ratio,
         cast(cast(quantity_sign * (quantity_floor + case when quantity_rank <= quantity_leftover then 1 else 0 end) as decimal(38, 0))
@@ -135,6 +148,7 @@ described as (
     select
         charges.*,
         shares.consumed_quantity,
+        shares.origin_route,
         case
             when origin_route is null then null
             when stage = 'distributed' then concat('rule.', rule_id)
@@ -160,7 +174,7 @@ described as (
         end as focus_unit,
         case provider when 'aws' then 'Amazon Web Services' when 'gcp' then 'Google Cloud' else coalesce(provider, source) end as provider_name
     from charges
-    left join shares on charges.row_rank = shares.row_rank
+    inner join shares on charges.ledger_row = shares.ledger_row
 
 )
 
@@ -253,4 +267,6 @@ select
     cast(usage_date as timestamp) as "x_UsageDate",
     workload_key as "x_WorkloadId"
 from described
-order by row_rank
+order by
+    usage_date, source, bucket_key, stage, workload_key nulls first, attempt_key nulls first, cost_class, component, reason nulls first,
+    team nulls first, rule_id nulls first, distribution_key nulls first, evidence nulls first, activity_rung nulls first, allocation_weight
