@@ -26,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+export = typer.Typer(help="Write what is published in the shapes of others.", no_args_is_help=True)
+app.add_typer(export, name="export")
+
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file. Default: $APPORTION_CONFIG, else ./apportion.yml.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Where everything a run writes lies. Default: $APPORTION_HOME, else ./data.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -227,6 +230,28 @@ def correct(
 
     entry = correct_period(load_settings(config, home), period, reason=reason, source=source)
     _print(entry, period_lines(entry), as_json)
+
+
+@export.command("focus")
+def export_focus(
+    out: Annotated[Path, typer.Option("--out", help="The file to write; replaced as a whole.")],
+    day: Annotated[str | None, typer.Option("--day", help="One UTC day, YYYY-MM-DD. Default: every published day.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First UTC day of a range.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last UTC day of a range.")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="parquet or csv. Default: by the file's ending.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the allocated cost with FOCUS 1.4's columns, split allocation included."""
+    from pipelines.exporting.focus import export_focus as write_focus
+    from pipelines.exporting.focus import export_lines
+    from pipelines.settings import load_settings
+
+    if day and (from_ or to):
+        raise UsageError("--day and --from/--to exclude each other", remedy="name one day or one range")
+    first, last = _day(day or from_, "--day" if day else "--from"), _day(day or to, "--day" if day else "--to")
+    result = write_focus(load_settings(None, home), out, first_day=first, last_day=last, file_format=file_format)
+    _print(result, export_lines(result), as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
