@@ -109,7 +109,9 @@ def doctor(config: Config = None, home: Home = None, as_json: AsJson = False) ->
 
 @app.command()
 def explain(
-    workload: Annotated[str | None, typer.Argument(help="A run id, an endpoint's name, or a workload key such as training_run/abc.")] = None,
+    workload: Annotated[
+        str | None, typer.Argument(help="A run id, an endpoint's name, or a workload key such as training_run/abc.")
+    ] = None,
     team: Annotated[str | None, typer.Option(help="Dollars of a team ('' for none).")] = None,
     cost_class: Annotated[str | None, typer.Option(help="Dollars of a cost class: unattributed, unallocated_idle, credit, ...")] = None,
     day: Annotated[str | None, typer.Option(help="One UTC day, YYYY-MM-DD.")] = None,

@@ -37,7 +37,9 @@ def explain(settings: Settings, question: Question, *, limit: int | None = None)
         else:
             answer = _explain_rows(settings, question, release, publication, limit)
         aliases: dict[str, list[str]] = {}
-        for key, alias in release.execute("select canonical_key, alias from dim_tag_policy order by canonical_key, alias_rank, alias").fetchall():
+        for key, alias in release.execute(
+            "select canonical_key, alias from dim_tag_policy order by canonical_key, alias_rank, alias"
+        ).fetchall():
             aliases.setdefault(key, []).append(alias)
         for row in answer["rows"]:
             row["tag"] = words.tag_words(row, aliases)
@@ -116,7 +118,10 @@ def _explain_charge(
     of_stage = {row["line_id"]: row["stage"] for row in rows}
     figures = []
     for charge in found:
-        for stage, amount, name in (("allocated", charge["effective_cost"], "the bill row itself"), ("distributed", 0, "zero, handed on by rules")):
+        for stage, amount, name in (
+            ("allocated", charge["effective_cost"], "the bill row itself"),
+            ("distributed", 0, "zero, handed on by rules"),
+        ):
             told = [s["cost_usd"] for s in charge["shares"] if of_stage[s["line_id"]] == stage]
             if told:
                 figures.append(ledger.compared(f"{name} ({charge['line_item_type']})", sum(told), amount))

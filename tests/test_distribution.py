@@ -138,7 +138,9 @@ def test_the_sum_is_the_bill_and_what_no_rule_takes_stays(bench: Bench) -> None:
 
 
 def test_dollars_that_nobody_could_receive_are_told(bench: Bench) -> None:
-    rows = bench.read("night", "select subject, measured_value from published.fct_data_quality where measure = 'distribution_pools_without_recipient'")
+    rows = bench.read(
+        "night", "select subject, measured_value from published.fct_data_quality where measure = 'distribution_pools_without_recipient'"
+    )
     assert rows == [("control_plane", 1)]
 
 

@@ -55,7 +55,12 @@ def add_rows(folder: Path) -> None:
 
     def row(cost: str, **values: str) -> str:
         told = golden.copy()
-        for name, value in {"line_item_unblended_cost": cost, "pricing_public_on_demand_cost": cost, "line_item_usage_amount": "1", **values}.items():
+        for name, value in {
+            "line_item_unblended_cost": cost,
+            "pricing_public_on_demand_cost": cost,
+            "line_item_usage_amount": "1",
+            **values,
+        }.items():
             told[column[name]] = value
         return ",".join(told)
 
@@ -126,7 +131,11 @@ def test_the_golden_run_down_to_its_bill_row(home, down):
     assert told[f"fct_run_cost.fully_loaded_usd of {R}"] == (Decimal("6.195222551379"), Decimal("6.195222551379"), True)
     require_equal(answer)
     placed = {p["cost_class"]: p["placed_by"] for p in answer["placements"]}
-    assert "an interval of the workload names this GPU" in placed["used"] and "gr_engine_active" in placed["used"] and "gpu_only" in placed["used"]
+    assert (
+        "an interval of the workload names this GPU" in placed["used"]
+        and "gr_engine_active" in placed["used"]
+        and "gpu_only" in placed["used"]
+    )
 
 
 def test_three_charges_alike_and_the_last_closes_each_row(down):
@@ -162,7 +171,9 @@ def test_every_dollar_of_the_day_has_a_sentence_and_a_figure(down):
     told = {(p["cost_class"], p["stage"]): p["placed_by"] for p in down["placements"]}
     assert told[("tax_and_fees", "allocated")] == "route none: tax, support and fees"
     assert "outside any MIG instance" in told[("stranded", "allocated")] and "GPU billed" in told[("unknown", "allocated")]
-    assert all(text.startswith("route " if stage == "allocated" else "distribution rule shared_storage ") for (_, stage), text in told.items())
+    assert all(
+        text.startswith("route " if stage == "allocated" else "distribution rule shared_storage ") for (_, stage), text in told.items()
+    )
     assert {p["cost_class"] for p in down["placements"]} == {
         "used", "held_idle", "unallocated_idle", "stranded", "unknown", "unattributed", "not_measured", "tax_and_fees",
     }  # fmt: skip
@@ -319,14 +330,18 @@ def test_both_margins_are_exact_whatever_the_amounts(scratch, costs, weights):
     con.execute("alter table explained.ledger add column distribution_key varchar")
     for n, (effective, list_cost) in enumerate(costs):
         told = {"effective_cost": effective * unit, "list_cost": None if list_cost is None else list_cost * unit}
-        con.execute("insert into explained.charges values (?, 'b', ?, ?, ?, ?, ?, ?)", [DAY, n + 1, *(told.get(b, 0) for b in ledger.BASES)])
+        con.execute(
+            "insert into explained.charges values (?, 'b', ?, ?, ?, ?, ?, ?)", [DAY, n + 1, *(told.get(b, 0) for b in ledger.BASES)]
+        )
     for n, weight in enumerate(weights):
         told = {"effective_cost": rows[n] * unit, "list_cost": None if list_rows[n] is None else list_rows[n] * unit}
         con.execute(
             "insert into explained.ledger values (?, 'b', ?, 'allocated', ?, 'used', 'gpu', null, null, ?, ?, ?, ?, ?, ?, null)",
             [DAY, n, f"job/{n}", weight, *(told.get(b, 0) for b in ledger.BASES)],
         )
-    found = con.execute(f"select charge_rank, line_id, effective_cost, list_cost from ({scratch.sql['charge_shares']}) order by 1, 2").fetchall()  # noqa: S608
+    found = con.execute(
+        f"select charge_rank, line_id, effective_cost, list_cost from ({scratch.sql['charge_shares']}) order by 1, 2"
+    ).fetchall()  # noqa: S608
     assert len(found) == len(costs) * len(weights)
     for basis, own, published in ((2, [e for e, _ in costs], rows), (3, [c for _, c in costs], list_rows)):
         units = {(rank - 1, line): None if (v := entry[basis]) is None else int(v / unit) for entry in found for rank, line in [entry[:2]]}
@@ -338,5 +353,3 @@ def test_both_margins_are_exact_whatever_the_amounts(scratch, costs, weights):
                 assert row == largest_remainder(cost, weights)
         if closing is not None:
             assert [sum(units[(n, line)] or 0 for n in range(len(own))) for line in range(len(weights))] == published
-
-

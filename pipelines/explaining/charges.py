@@ -110,7 +110,9 @@ def shares_of_lines(scratch: duckdb.DuckDBPyConnection, line_ids: Sequence[int])
     return _grouped(scratch, "s.line_id in (select unnest(?))", [list(line_ids)])
 
 
-def shares_of_charge(scratch: duckdb.DuckDBPyConnection, usage_date: dt.date, bucket_key: str, charge_rank: int) -> dict[int, list[dict[str, Any]]]:
+def shares_of_charge(
+    scratch: duckdb.DuckDBPyConnection, usage_date: dt.date, bucket_key: str, charge_rank: int
+) -> dict[int, list[dict[str, Any]]]:
     """One charge's share of each ledger row that has one."""
     return _grouped(scratch, "c.usage_date = ? and c.bucket_key = ? and c.charge_rank = ?", [usage_date, bucket_key, charge_rank])
 

@@ -43,7 +43,9 @@ class Publication:
 
 def publication(connection: duckdb.DuckDBPyConnection) -> Publication:
     """What ``meta_publication`` says of the release."""
-    rows = connection.execute("select release_id, source, deliveries, code_digest, policy_digest from meta_publication order by source").fetchall()
+    rows = connection.execute(
+        "select release_id, source, deliveries, code_digest, policy_digest from meta_publication order by source"
+    ).fetchall()
     named = [(source, d["period"], d["delivery_id"]) for _, source, told, *_ in rows for d in json.loads(told)]
     release_id, _, _, code, policy = rows[0]
     return Publication(release_id, code, policy, tuple(named))
@@ -194,7 +196,9 @@ def _by_workload(
     told: list[tuple[str, Decimal | None, Decimal | None]] = []
     for key in keys if asked <= {"workload", "day"} else ():
         own, loaded = one(
-            connection, "select sum(effective_cost) filter (stage = 'allocated'), sum(effective_cost) from selected where workload_key = ?", [key]
+            connection,
+            "select sum(effective_cost) filter (stage = 'allocated'), sum(effective_cost) from selected where workload_key = ?",
+            [key],
         )
         if key.startswith("endpoint/"):
             days, values = conditions({k: v for k, v in question.filters.items() if k == "day"})

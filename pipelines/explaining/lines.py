@@ -55,7 +55,9 @@ def _row_line(row: dict[str, Any], share: dict[str, Any] | None) -> str:
     ratio = row["allocation_weight"] / row["bucket_weight"]
     seconds = "" if row["gpu_seconds"] is None else f", {row['gpu_seconds'].normalize():f} GPU-s"
     if row["stage"] == "distributed":
-        origin = f"pool of {usd(row['bucket_cost_usd'])} x {ratio:.9f}" if row["is_received"] else f"taken from bucket {row['bucket_key'][:12]}"
+        origin = (
+            f"pool of {usd(row['bucket_cost_usd'])} x {ratio:.9f}" if row["is_received"] else f"taken from bucket {row['bucket_key'][:12]}"
+        )
         return f"{start} -> {whose}, {row['cost_class']} by rule {row['rule_id']}: {origin} = {_exact(row['cost_usd'])}"
     bucket = f"{row['charge_count']} charge(s) {usd(row['bucket_cost_usd'])} [bucket {row['bucket_key'][:12]}]"
     return f"{start}: {bucket} x {ratio:.9f} -> {whose}, {row['cost_class']}: {_exact(row['cost_usd'])}{seconds}"
@@ -84,14 +86,18 @@ def _pool_lines(pool: dict[str, Any], most: int) -> list[str]:
     text = [f"  pool {pool['distribution_key'][:12]} of {pool['usage_date']}, rule {pool['rule_id']}: {pool['rule']}"]
     text.append(f"    took {_exact(pool['taken_usd'])} in {pool['taken_rows']} row(s): {seen}")
     for got in pool["recipients"][: most or None]:
-        text.append(f"    gave {_exact(got['cost_usd'])} to {got['recipient']}: {got['allocation_weight']}/{got['bucket_weight']} by {got['weight']}")
+        text.append(
+            f"    gave {_exact(got['cost_usd'])} to {got['recipient']}: {got['allocation_weight']}/{got['bucket_weight']} by {got['weight']}"
+        )
     return text + [f"  {line}" for line in _more(pool["recipients"], most, "cost_usd", "recipient(s)")]
 
 
 def _sum_lines(answer: dict[str, Any]) -> list[str]:
     text = ["", f"Sum: {_exact(answer['cost_usd'])}"]
     if answer.get("distributed_usd"):
-        text[-1] += f" = {_exact(answer['allocated_usd'])} before distribution {answer['distributed_usd'].normalize():+f} by distribution rules"
+        text[-1] += (
+            f" = {_exact(answer['allocated_usd'])} before distribution {answer['distributed_usd'].normalize():+f} by distribution rules"
+        )
     for figure in answer["figures"]:
         verdict = "equal" if figure["is_equal"] else "NOT EQUAL"
         text.append(f"  {_exact(figure['explained_usd'])} | {_exact(figure['published_usd'])} {figure['figure']}: {verdict}")

@@ -63,7 +63,9 @@ class Question:
         if self.charge is not None and self.filters.keys() - {"day"}:
             raise UsageError("--charge names one bill row by itself", remedy="leave the other filters out (--day is allowed)")
         if self.charge is None and not self.filters:
-            raise UsageError("nothing is asked", remedy="name a run or an endpoint, or --team, --cost-class, --day, --bucket, --rule, --charge ...")
+            raise UsageError(
+                "nothing is asked", remedy="name a run or an endpoint, or --team, --cost-class, --day, --bucket, --rule, --charge ..."
+            )
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -77,7 +79,9 @@ class Question:
 
     def words(self) -> str:
         """The question in words."""
-        told = [f"{name.replace('_', ' ')} {value}" if str(value) else f"no {name.replace('_', ' ')}" for name, value in self.filters.items()]
+        told = [
+            f"{name.replace('_', ' ')} {value}" if str(value) else f"no {name.replace('_', ' ')}" for name, value in self.filters.items()
+        ]
         return ", ".join(t.removeprefix("workload ") for t in told)
 
 

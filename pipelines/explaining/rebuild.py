@@ -99,4 +99,6 @@ def rebuilt(settings: Settings, publication: Publication, days: set[dt.date]) ->
             keep_parsed(settings, publication.code_digest, target / "partial_parse.msgpack")
         compiled = target / "compiled" / "apportion" / "analyses"
         with warehouse.connect(scratch) as connection:
-            yield Rebuilt(connection, {name: (compiled / f"{name}.sql").read_text(encoding="utf-8") for name in ANALYSES}, tuple(deliveries))
+            yield Rebuilt(
+                connection, {name: (compiled / f"{name}.sql").read_text(encoding="utf-8") for name in ANALYSES}, tuple(deliveries)
+            )

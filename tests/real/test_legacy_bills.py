@@ -83,7 +83,12 @@ def test_the_bill_on_every_basis_before_and_after(june: tuple[Any, list[dict[str
     assert (before["finality"], before["invoice_id"], before["account_id"]) == ("provisional", None, "9999999999999")
     assert (after["finality"], after["invoice_id"], after["account_id"]) == ("final", "987654321", "0099999999999")
     for month in (before, after):
-        assert (month["currency"], month["delivered_rows"], month["delivered_cost"], month["delivery_residual"]) == ("NOK", 3, Decimal(30), 0)
+        assert (month["currency"], month["delivered_rows"], month["delivered_cost"], month["delivery_residual"]) == (
+            "NOK",
+            3,
+            Decimal(30),
+            0,
+        )
         assert (month["billed_cost_usd"], month["effective_cost_usd"], month["list_cost_usd"], month["net_cost_usd"]) == (
             Decimal(0), Decimal("0.0279"), Decimal("2.79"), Decimal("2.79"),
         )  # fmt: skip
@@ -118,12 +123,22 @@ def test_a_month_of_1281_lines(real_data: Path, example: dict[str, Any], tmp_pat
     published = Published(nightly.run(settings, nightly.window_of(dt.date(2023, 11, 1), dt.date(2023, 11, 14))))
     (month,) = published.rows("select * from fct_reconciliation")
     total = Decimal("1.6823086974")
-    assert (month["delivered_rows"], month["delivered_cost"], month["unpublished_cost"], month["finality"]) == (1281, total, 0, "provisional")
+    assert (month["delivered_rows"], month["delivered_cost"], month["unpublished_cost"], month["finality"]) == (
+        1281,
+        total,
+        0,
+        "provisional",
+    )
     assert (month["billed_cost_usd"], month["effective_cost_usd"], month["net_cost_usd"], month["tax_cost_usd"]) == (
         total, total, total, Decimal("0.08"),
     )  # fmt: skip
     assert (month["delivery_residual"], month["allocation_residual_usd"], month["amortisation_residual_usd"]) == (0, 0, 0)
-    services = published.rows("select service, sum(effective_cost) as cost from fct_cost_allocation group by 1 having sum(effective_cost) > 0.1 order by 1")
-    assert [(row["service"], row["cost"]) for row in services] == [("AmazonS3", Decimal("1.4405653565")), ("awskms", Decimal("0.2405555574"))]
+    services = published.rows(
+        "select service, sum(effective_cost) as cost from fct_cost_allocation group by 1 having sum(effective_cost) > 0.1 order by 1"
+    )
+    assert [(row["service"], row["cost"]) for row in services] == [
+        ("AmazonS3", Decimal("1.4405653565")),
+        ("awskms", Decimal("0.2405555574")),
+    ]
     (control,) = published.rows("select delivered_rows, delivered_cost, staging_residual, conversion_delta from fct_delivery_control")
     assert tuple(control.values()) == (1281, total, 0, 0)
