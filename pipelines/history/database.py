@@ -199,7 +199,9 @@ def _revisions(connection: duckdb.DuckDBPyConnection, settings: Settings, releas
             scratch.execute(f"create table {name} as from handed_over")
             scratch.unregister("handed_over")
         totals = facts.totals_paths(settings)
-        scratch.execute("create table totals as select distinct * from read_parquet(?)", [totals])
+        scratch.execute(f"create table totals ({facts.TOTALS})")  # a home whose every night was without a charge has none
+        if totals:
+            scratch.execute("insert into totals select distinct * from read_parquet(?)", [totals])
         finality = {str(facts.path_of(settings, release, "finality")): release.sequence for release in releases}
         scratch.execute("create table finality_files (path varchar, sequence bigint)")
         scratch.executemany("insert into finality_files values (?, ?)", list(finality.items()))

@@ -26,7 +26,7 @@ from pipelines.settings import Settings
 from pipelines.warehouse import limit, quote_text
 
 LAYOUT = 1  # raise it when a fact is taken otherwise than before: all are then taken again
-_TOTALS = (
+TOTALS = (
     "sha256 varchar, usage_date date, billing_period date, source varchar, provider varchar, bucket_count bigint, charge_count bigint,"
     " billed_cost_usd decimal(38, 12), effective_cost_usd decimal(38, 12), list_cost_usd decimal(38, 12)"
 )
@@ -82,7 +82,7 @@ def _totals(settings: Settings, releases: Sequence[Archived], digests: set[str],
         by_columns.setdefault(frozenset(name for name, _ in release.columns[BUCKETS]), set()).update(own)
     with duckdb.connect(":memory:") as connection:
         limit(connection, settings)
-        connection.execute(f"create table totals ({_TOTALS})")
+        connection.execute(f"create table totals ({TOTALS})")
         for known, own in by_columns.items():
             if not own:
                 continue
