@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bench.__main__ import bench
 
 
+@pytest.mark.slow
 def test_a_tiny_company_is_measured_whole(tmp_path):
     text = bench(tmp_path / "bench", gpus=8, charges=400, nights=2)
     result = json.loads((tmp_path / "bench" / "night-1.json").read_text())

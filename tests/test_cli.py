@@ -52,7 +52,11 @@ def test_settings_errors_name_file_source_and_remedy(tmp_path):
     (tmp_path / "apportion.yml").write_text("sources:\n  - {name: a, kind: aws_curr, location: .}\n")
     result = apportion("nightly", "--date", "2026-10-05", cwd=tmp_path)
     assert result.returncode == 2
-    assert "unknown source kind 'aws_curr'" in result.stderr and "source 'a'" in result.stderr and "aws_cur, currency_rates, dcgm" in result.stderr
+    assert (
+        "unknown source kind 'aws_curr'" in result.stderr
+        and "source 'a'" in result.stderr
+        and "aws_cur, currency_rates, dcgm" in result.stderr
+    )
     (tmp_path / "apportion.yml").write_text("sources:\n  - {name: a, kind: nodes, location: ., exta: 1}\n")
     result = apportion("nightly", "--date", "2026-10-05", cwd=tmp_path)
     assert result.returncode == 2 and "exta" in result.stderr

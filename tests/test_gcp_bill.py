@@ -192,6 +192,7 @@ def test_the_standard_export_knows_no_node(release: Any) -> None:
     assert answer(release, query) == [("unknown", "node_not_in_inventory", d("20"))]
 
 
+@pytest.mark.slow
 def test_overlapping_windows_count_nothing_twice_b03(settings: Settings) -> None:
     """A second night over the second day alone: neither month nor day changes."""
     nightly.run(settings, Window(LAST, LAST))

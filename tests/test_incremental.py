@@ -142,6 +142,7 @@ def test_days_one_by_one(bench: Bench, tmp_path: Path, whole: tuple[dict[str, st
     assert_same(bench, name, whole)
 
 
+@pytest.mark.slow
 def test_what_arrives_between_nights(bench: Bench, tmp_path: Path, whole: tuple[dict[str, str], dict[str, str]]) -> None:
     """A reordered restatement, a late telemetry file in a night that is killed, a restated bill, a changed tag: each dirties its own days."""
     folder = write(tmp_path, late=False)
