@@ -8,6 +8,7 @@ with their connection. So one connection is kept per engine, as Great Expectatio
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -67,6 +68,7 @@ def open_validator(settings: Settings) -> Iterator[Validator]:
     datasource_class = _datasource_class()
     import great_expectations as gx
 
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)  # tells of a folder that nobody asked for
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     limits = {"memory_limit": settings.engine.memory_limit, "threads": settings.engine.threads}

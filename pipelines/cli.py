@@ -276,8 +276,7 @@ def version() -> None:
 def main() -> NoReturn:
     """Entry point: ApportionError -> its message on stderr and its exit code; anything else -> 1 with a trace in debug mode."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    for name in ("great_expectations", "great_expectations.data_context"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

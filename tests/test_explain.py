@@ -340,8 +340,8 @@ def test_both_margins_are_exact_whatever_the_amounts(scratch, costs, weights):
             [DAY, n, f"job/{n}", weight, *(told.get(b, 0) for b in ledger.BASES)],
         )
     found = con.execute(
-        f"select charge_rank, line_id, effective_cost, list_cost from ({scratch.sql['charge_shares']}) order by 1, 2"
-    ).fetchall()  # noqa: S608
+        f"select charge_rank, line_id, effective_cost, list_cost from ({scratch.sql['charge_shares']}) order by 1, 2"  # noqa: S608
+    ).fetchall()
     assert len(found) == len(costs) * len(weights)
     for basis, own, published in ((2, [e for e, _ in costs], rows), (3, [c for _, c in costs], list_rows)):
         units = {(rank - 1, line): None if (v := entry[basis]) is None else int(v / unit) for entry in found for rank, line in [entry[:2]]}

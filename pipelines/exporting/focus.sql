@@ -87,7 +87,14 @@ units as (
         cast(allocation_weight as hugeint) as weight,
         cast(bucket_weight as hugeint) as total_weight,
         cast(1000000000000 as hugeint) as ratio_units,
-        cast(abs(origin_quantity) * 1000000000000 as hugeint) as quantity_units,
+        -- a large quantity (bytes) is split in millionths, so that units x weight stay within 38 digits; the first row takes the rest
+        case when abs(origin_quantity) < 1000000 then cast('0.000000000001' as decimal(13, 12)) else cast('0.000001' as decimal(13, 12)) end as quantity_unit,
+        case
+            when abs(origin_quantity) < 1000000 then cast(abs(origin_quantity) * 1000000000000 as hugeint)
+            else cast(floor(abs(origin_quantity) * 1000000) as hugeint)
+        end as quantity_units,
+        case when abs(origin_quantity) < 1000000 then 0 else abs(origin_quantity) - floor(abs(origin_quantity) * 1000000) * cast('0.000001' as decimal(7, 6)) end
+            as quantity_rest,
         case when origin_quantity < 0 then -1 else 1 end as quantity_sign
     from charges
 
@@ -137,8 +144,10 @@ shares as (
         origin_route,
         cast(cast(ratio_floor + case when ratio_rank <= ratio_leftover then 1 else 0 end as decimal(38, 0))
             * cast('0.000000000001' as decimal(13, 12)) as decimal(38, 12)) as allocated_ratio,
-        cast(cast(quantity_sign * (quantity_floor + case when quantity_rank <= quantity_leftover then 1 else 0 end) as decimal(38, 0))
-            * cast('0.000000000001' as decimal(13, 12)) as decimal(38, 12)) as consumed_quantity
+        cast(quantity_sign * (
+            cast(quantity_floor + case when quantity_rank <= quantity_leftover then 1 else 0 end as decimal(38, 0)) * quantity_unit
+            + case when quantity_rank = 1 then quantity_rest else 0 end
+        ) as decimal(38, 12)) as consumed_quantity
     from ranked
 
 ),
