@@ -61,6 +61,9 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     """
     from dbt.cli.main import dbtRunner
 
+    kept = _parse_key() if parsed is None and project == PROJECT and "--vars" not in arguments else None
+    if kept in _PARSES:
+        parsed = _manifest(_PARSES[kept])
     log_path = settings.home / "dbt" / "logs"
     full = [
         *arguments,
@@ -76,6 +79,10 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     with _environment(environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
         outcome = dbtRunner(manifest=parsed).invoke(full)
         _close_connections()
+    fresh = settings.home / "dbt" / "target" / "partial_parse.msgpack"
+    if kept is not None and parsed is None and fresh.exists():
+        _PARSES.clear()
+        _PARSES[kept] = fresh.read_bytes()
     if outcome.exception is not None:
         raise ApportionError(
             f"dbt could not run: {outcome.exception}", where=str(log_path / "dbt.log"), remedy="read the log named above"
@@ -95,6 +102,24 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
             f"a law does not hold: {detail}", where=str(log_path / "dbt.log"), remedy="nothing was published; the last release stands"
         )
     return results
+
+
+_PARSES: dict[str, bytes] = {}  # what dbt parsed in this process: reading the project again costs more than a small night's models
+
+
+def _parse_key() -> str:
+    """What a parse depends on: the project's files and the staging models. Where the warehouse lies is no part of it."""
+    from pipelines.planning import code_digest
+
+    return f"{code_digest()} {sorted(staged_environment().items())}"
+
+
+def _manifest(parsed: bytes) -> Any:
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack(parsed)
+    manifest.build_flat_graph()  # as a parse does: what `graph` is in Jinja
+    return manifest
 
 
 def _result(result: Any) -> NodeResult:

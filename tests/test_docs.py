@@ -34,7 +34,7 @@ def test_named_files_exist():
 def test_example_settings_are_valid(tmp_path, monkeypatch):
     settings = load_settings(REPOSITORY / "apportion.example.yml", tmp_path)
     assert [s.kind for s in settings.sources] == [
-        "aws_cur", "gcp_billing", "dcgm", "nodes", "workloads", "slurm", "inference_metrics", "inference_requests",
+        "aws_cur", "gcp_billing", "aws_cur", "focus", "currency_rates", "rate_card", "dcgm", "nodes", "workloads", "slurm", "inference_metrics", "inference_requests",
     ]  # fmt: skip
     assert settings.policy_path == REPOSITORY / "policy.yml"
 

@@ -27,6 +27,8 @@ from pipelines.source import Window
 from tests.focus_fixture import BILLED, DAY, EFFECTIVE, write_focus_inputs
 from tests.focus_validator import validate, validator_python
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # What the validator (rules of 1.2) finds wrong, and why it stays so. A rule that joins or leaves this list has to be looked at.

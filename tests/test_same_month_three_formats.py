@@ -39,6 +39,8 @@ from pipelines.settings import load_settings
 from pipelines.source import Window
 from tests.sources.fixtures import aws_cur, aws_cur_legacy, focus
 
+pytestmark = pytest.mark.slow
+
 FIRST, FIFTH = dt.date(2026, 10, 1), dt.date(2026, 10, 5)
 ACCOUNT = "111122223333"
 GPU, COVERED, OFFICE, VOLUME = "i-0gpu", "i-0sp", "i-0ri", "vol-0gpu"
