@@ -19,6 +19,8 @@ from tests.oracle import files
 from tests.oracle.night import RELEASE_STAGES, Bench, content_hash
 from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
 
+pytestmark = pytest.mark.slow
+
 DAYS = [dt.date(2026, 10, 5) + dt.timedelta(days=n) for n in range(4)]
 FIRST = int(dt.datetime(2026, 10, 5, tzinfo=dt.UTC).timestamp())
 SLOT, STEP = 60, 180
@@ -142,7 +144,6 @@ def test_days_one_by_one(bench: Bench, tmp_path: Path, whole: tuple[dict[str, st
     assert_same(bench, name, whole)
 
 
-@pytest.mark.slow
 def test_what_arrives_between_nights(bench: Bench, tmp_path: Path, whole: tuple[dict[str, str], dict[str, str]]) -> None:
     """A reordered restatement, a late telemetry file in a night that is killed, a restated bill, a changed tag: each dirties its own days."""
     folder = write(tmp_path, late=False)

@@ -330,6 +330,7 @@ def test_the_company_is_what_it_says(written: tuple[Path, Company], answer: Trut
             assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False)), "a GPU held twice"
 
 
+@pytest.mark.slow
 def test_the_sources_take_every_file(written: tuple[Path, Company], tmp_path: Path) -> None:
     folder, company = written
     settings = load_settings(folder / "apportion.yml", tmp_path / "home")
