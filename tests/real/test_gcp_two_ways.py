@@ -17,7 +17,10 @@ from tests.sources.fixtures import gcp_billing
 pytestmark = pytest.mark.real
 FIRST, LAST = dt.date(2026, 9, 28), dt.date(2026, 10, 5)  # every day of usage that the rows have
 TABLE = "gcp_billing_export_resource_v1_01AB23_CD45EF_678901"
-ABOUT_DELIVERIES = {("meta_publication", "release_id"), ("meta_publication", "deliveries")}
+ABOUT_DELIVERIES = {
+    ("meta_publication", "release_id"), ("meta_publication", "deliveries"), ("fct_delivery_control", "period"),
+    ("fct_delivery_control", "delivery_id"),
+}  # fmt: skip
 
 INVENTORY = """hostname,provider,resource_id,gpu_count,gpu_model,vcpus,memory_gib
 a2-train-0,gcp,4711000000000000001,8,NVIDIA A100,96,680
