@@ -192,3 +192,24 @@ def _time_of(key: str) -> str | None:
         if match := _TIMESTAMP.match(part):
             return match[1]
     return None
+
+
+def manifest_files(store: ObjectStore, manifest: Manifest) -> list[ObjectInfo]:
+    """Facts of each file that the manifest names; refused where one is missing or a new delivery has begun to overwrite them."""
+    infos = []
+    for key in manifest.keys:
+        info = store.stat(key)
+        where = f"{store.location}/{key}"
+        if info is None:
+            raise DeliveryRefused(
+                "the manifest names an object that does not exist", where=where, remedy="run again once the delivery is complete"
+            )
+        # AWS writes the manifest last: in a bucket, a data file younger than it belongs to a delivery that is under way
+        if info.etag and not manifest.keeps_every_delivery and info.modified_at > manifest.info.modified_at:
+            raise DeliveryRefused(
+                "the object is younger than its manifest: a new delivery is being written",
+                where=where,
+                remedy="run again once its manifest is there (where objects are copied: copy the manifest last)",
+            )
+        infos.append(info)
+    return infos

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.cur_manifest import Manifest
 from pipelines.ingestion.focus_rows import SUFFIXES
-from pipelines.ingestion.objects import ObjectInfo, ObjectStore
+from pipelines.ingestion.objects import ObjectInfo
 
 _LEADING = re.compile(r"(\d{4})-?(0[1-9]|1[0-2])(?:-?\d\d)?(?!\d)")
 _PARTITION = re.compile(r"billing_period=(\d{4}-(?:0[1-9]|1[0-2]))", re.IGNORECASE)
@@ -83,26 +83,6 @@ def by_manifest(manifest: Manifest, infos: Sequence[ObjectInfo]) -> Bundle:
     """Exactly the files that AWS's manifest of a billing period names."""
     as_of = manifest.timestamp or (manifest.info.modified_at if manifest.info.etag else None)
     return Bundle(manifest.period, manifest.order, as_of, tuple(infos), manifest.period)
-
-
-def manifest_files(store: ObjectStore, manifest: Manifest) -> list[ObjectInfo]:
-    """Facts of each file that the manifest names; refused where one is missing or a new delivery has begun to overwrite them."""
-    infos = []
-    for key in manifest.keys:
-        info = store.stat(key)
-        where = f"{store.location}/{key}"
-        if info is None:
-            raise DeliveryRefused(
-                "the manifest names an object that does not exist", where=where, remedy="run again once the delivery is complete"
-            )
-        if info.etag and not manifest.keeps_every_delivery and info.modified_at > manifest.info.modified_at:
-            raise DeliveryRefused(
-                "the object is younger than its manifest: a new delivery is being written",
-                where=where,
-                remedy="run again once its manifest is there (where objects are copied: copy the manifest last)",
-            )
-        infos.append(info)
-    return infos
 
 
 def is_final(uninvoiced_rows: int, rows: int, period_end: dt.datetime | None, as_of: str | None, after_days: int | None) -> bool:

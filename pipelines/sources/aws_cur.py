@@ -19,7 +19,7 @@ from pipelines.ingestion import cur_legacy_manifest, cur_manifest
 from pipelines.ingestion.control_totals import control_totals, merged
 from pipelines.ingestion.cur_columns import LINE_ITEMS, TABLE
 from pipelines.ingestion.cur_files import RowFacts, land_cur2, land_legacy, row_facts
-from pipelines.ingestion.cur_manifest import Manifest
+from pipelines.ingestion.cur_manifest import Manifest, manifest_files
 from pipelines.ingestion.engine import identifier
 from pipelines.ingestion.money import check_money
 from pipelines.ingestion.objects import ObjectInfo, ObjectStore, open_store
@@ -91,7 +91,7 @@ class AwsCur(Source):
                 problem: DeliveryRefused | None = None
                 sealed: dict[str, Any] | None = None
                 try:
-                    infos = _infos(store, manifest)
+                    infos = manifest_files(store, manifest)
                     origins = [_origin(store, info) for info in infos]
                     current = landing.current(self.name, period)
                     if current is not None and _same(current, origins):
@@ -159,27 +159,6 @@ def billing_periods(window: Window) -> list[str]:
     day, last = window.first - dt.timedelta(days=CROSSOVER_DAYS), window.last + dt.timedelta(days=CROSSOVER_DAYS)
     months = {(day + dt.timedelta(days=n)).strftime("%Y-%m") for n in range((last - day).days + 1)}
     return sorted(months)
-
-
-def _infos(store: ObjectStore, manifest: Manifest) -> list[ObjectInfo]:
-    """Facts of each file that the manifest names; refused where one is missing or a new delivery has begun to overwrite them."""
-    infos = []
-    for key in manifest.keys:
-        info = store.stat(key)
-        where = f"{store.location}/{key}"
-        if info is None:
-            raise DeliveryRefused(
-                "the manifest names an object that does not exist", where=where, remedy="run again once the delivery is complete"
-            )
-        # AWS writes the manifest last: in a bucket, a data file younger than it belongs to a delivery that is under way
-        if info.etag and not manifest.keeps_every_delivery and info.modified_at > manifest.info.modified_at:
-            raise DeliveryRefused(
-                "the object is younger than its manifest: a new delivery is being written",
-                where=where,
-                remedy="run again once its manifest is there (where objects are copied: copy the manifest last)",
-            )
-        infos.append(info)
-    return infos
 
 
 def _origin(store: ObjectStore, info: ObjectInfo) -> dict[str, Any]:

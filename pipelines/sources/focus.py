@@ -18,8 +18,8 @@ from pydantic import Field, model_validator
 
 from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.control_totals import merged
-from pipelines.ingestion.cur_manifest import chosen, find_root
-from pipelines.ingestion.focus_layouts import Bundle, by_file, by_folder, by_manifest, is_bill, is_final, manifest_files
+from pipelines.ingestion.cur_manifest import chosen, find_root, manifest_files
+from pipelines.ingestion.focus_layouts import Bundle, by_file, by_folder, by_manifest, is_bill, is_final
 from pipelines.ingestion.focus_rows import FileFacts, land_file
 from pipelines.ingestion.focus_schema import ROWS, TABLE
 from pipelines.ingestion.objects import ObjectStore, open_store
