@@ -95,6 +95,7 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
 
     with connect(settings, read_only=True) as connection:
         dirty = {day for (day,) in connection.execute("select usage_date from ops.dirty_days").fetchall()}
+        rated = connection.execute("select distinct currency from raw.currency_rates__rates where currency <> 'USD' order by 1").fetchall()
     days = tuple(day for day in window.days() if day in dirty)
     delivered: dict[str, dict[str, Delivered]] = {}
     for delivery in deliveries:
@@ -105,22 +106,9 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
         for table, count in rows.items():
             if count:
                 delivered.setdefault(f"{delivery.kind}__{table}", {})[delivery.delivery_id] = Delivered(count, is_needed)
-    currencies = ("USD", *_rated_currencies(settings))
     expects_telemetry = "dcgm" in {d.kind for d in deliveries} | {str(entry.get("kind")) for entry in settings.values.sources}
-    door = Door(currencies, days, delivered, expects_telemetry)
+    door = Door(("USD", *(name for (name,) in rated)), days, delivered, expects_telemetry)
     return run_suites(settings, "door", raw_suites(door))
-
-
-def _rated_currencies(settings: Settings) -> list[str]:
-    """The currencies that a source of kind ``currency_rates`` gives a rate for."""
-    with connect(settings, read_only=True) as connection:
-        found = connection.execute(
-            "select count(*) from duckdb_views() where schema_name = 'raw' and view_name = 'currency_rates__rates'"
-        ).fetchone()
-        if not found or not found[0]:
-            return []
-        rows = connection.execute("select distinct currency from raw.currency_rates__rates where currency <> 'USD' order by 1").fetchall()
-    return [name for (name,) in rows]
 
 
 def run_exit(settings: Settings, dirty_days: Collection[dt.date]) -> CheckReport:

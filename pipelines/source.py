@@ -14,7 +14,7 @@ import datetime as dt
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -142,6 +142,12 @@ class Delivery:
     as_of: str | None = None
     rejected: tuple[dict[str, Any], ...] = ()
     controls: tuple[ControlTotal, ...] = ()
+
+    def came_from(self, origins: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether its files were made from exactly these objects, in this order: each origin's facts are those of its file."""
+        if len(self.files) != len(origins):
+            return False
+        return all({key: file.origin.get(key) for key in origin} == dict(origin) for file, origin in zip(self.files, origins, strict=True))
 
 
 class Source(ABC):

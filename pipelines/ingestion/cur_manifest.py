@@ -48,6 +48,15 @@ class Manifest:
         """Sorts deliveries of one period: the execution's time where it is known, else the manifest's own; then its id."""
         return f"{self.timestamp or self.info.modified_at} {self.execution or ''}".rstrip()
 
+    @property
+    def as_of(self) -> str | None:
+        """When AWS made the delivery; unknown for a folder without execution times (a copy's file times mean nothing)."""
+        return self.timestamp or (self.info.modified_at if self.info.etag else None)
+
+    def still_stands(self, again: Manifest | None) -> bool:
+        """Whether ``again``, read after the files, is this very manifest: nothing was delivered meanwhile."""
+        return again is not None and (again.info.key, again.content) == (self.info.key, self.content)
+
 
 def find_root(store: ObjectStore, export: str, periods: list[str]) -> str | None:
     """The export's folder relative to the location: ``""`` or ``"<export>/"``; None where no manifest is there (yet).

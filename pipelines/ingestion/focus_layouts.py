@@ -81,8 +81,7 @@ def by_folder(infos: Sequence[ObjectInfo], location: str) -> list[Bundle | Deliv
 
 def by_manifest(manifest: Manifest, infos: Sequence[ObjectInfo]) -> Bundle:
     """Exactly the files that AWS's manifest of a billing period names."""
-    as_of = manifest.timestamp or (manifest.info.modified_at if manifest.info.etag else None)
-    return Bundle(manifest.period, manifest.order, as_of, tuple(infos), manifest.period)
+    return Bundle(manifest.period, manifest.order, manifest.as_of, tuple(infos), manifest.period)
 
 
 def is_final(uninvoiced_rows: int, rows: int, period_end: dt.datetime | None, as_of: str | None, after_days: int | None) -> bool:

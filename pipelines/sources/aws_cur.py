@@ -94,16 +94,16 @@ class AwsCur(Source):
                     infos = manifest_files(store, manifest)
                     origins = [_origin(store, info) for info in infos]
                     current = landing.current(self.name, period)
-                    if current is not None and _same(current, origins):
+                    if current is not None and current.came_from(origins):
                         return current
                     sealed = self._land(store, manifest, infos, origins, staging)
                 except DeliveryRefused as error:
                     problem = error
                 again: Manifest | None = self._manifests.chosen(store, root, self.config.export, period)
-                if again is not None and (again.info.key, again.content) == (manifest.info.key, manifest.content):
+                if manifest.still_stands(again):
                     if sealed is None:
                         raise cast(DeliveryRefused, problem)
-                    return staging.seal(order=manifest.order, as_of=_as_of(manifest), **sealed)
+                    return staging.seal(order=manifest.order, as_of=manifest.as_of, **sealed)
                 manifest = again
         raise DeliveryRefused(
             f"billing period {period} changed {ATTEMPTS} times while it was read",
@@ -164,15 +164,3 @@ def billing_periods(window: Window) -> list[str]:
 def _origin(store: ObjectStore, info: ObjectInfo) -> dict[str, Any]:
     """Where a file's bytes come from, known before any of them is downloaded."""
     return {"key": info.key, "size": info.size, "etag": info.etag, "fingerprint": store.fingerprint(info), "conversion": CONVERSION}
-
-
-def _same(current: Delivery, origins: list[dict[str, Any]]) -> bool:
-    """Whether the delivery that counts came from exactly these objects."""
-    if len(current.files) != len(origins):
-        return False
-    return all({key: file.origin.get(key) for key in origin} == origin for file, origin in zip(current.files, origins, strict=True))
-
-
-def _as_of(manifest: Manifest) -> str | None:
-    """When AWS made the delivery; unknown for a folder without execution times (a copy's file times mean nothing)."""
-    return manifest.timestamp or (manifest.info.modified_at if manifest.info.etag else None)

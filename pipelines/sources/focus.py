@@ -145,11 +145,11 @@ class Focus(Source):
                 with landing.stage(self.name, self.kind, period) as staging:
                     outcome = self._prepare(store, bundle, landing, staging)
                     again = chosen(store, root, export, period)
-                    if _is_same(manifest, again):
+                    if manifest.still_stands(again):
                         return outcome if isinstance(outcome, Delivery) else staging.seal(**outcome)
             except DeliveryRefused:
                 again = chosen(store, root, export, period)
-                if _is_same(manifest, again):
+                if manifest.still_stands(again):
                     raise
             manifest = again
         raise DeliveryRefused(
@@ -178,7 +178,7 @@ class Focus(Source):
             for info in bundle.infos
         ]
         current = landing.current(self.name, bundle.period)
-        if current is not None and _same(current, origins):
+        if current is not None and current.came_from(origins):
             return current
         facts, rejected = [], []
         for info, origin in zip(bundle.infos, origins, strict=True):
@@ -248,16 +248,5 @@ class Focus(Source):
 Sealing = dict[str, Any]  # the arguments of Staging.seal
 
 
-def _is_same(manifest: Any, again: Any) -> bool:
-    return again is not None and (again.info.key, again.content) == (manifest.info.key, manifest.content)
-
-
 def _is_file(location: str) -> bool:
     return "://" not in location and Path(location).expanduser().is_file()
-
-
-def _same(current: Delivery, origins: list[dict[str, Any]]) -> bool:
-    """Whether the delivery that counts came from exactly these objects, read with these options."""
-    if len(current.files) != len(origins):
-        return False
-    return all({key: file.origin.get(key) for key in origin} == origin for file, origin in zip(current.files, origins, strict=True))
