@@ -6,11 +6,11 @@ Belongs here: the environment that dbt reads, its arguments, and what its result
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pipelines.errors import ApportionError, GateError
 from pipelines.facts import FACTS, staged_models
@@ -28,6 +28,22 @@ class NodeResult:
     status: str
     message: str
     seconds: float
+
+
+class ModelFailed(ApportionError):
+    """A dbt model failed. ``results``: what became of every node."""
+
+    def __init__(self, results: list[NodeResult], what: str, *, where: str, remedy: str) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.results = results
+
+
+class LawBroken(GateError):
+    """A dbt data test failed. ``results``: what became of every node."""
+
+    def __init__(self, results: list[NodeResult], what: str, *, where: str, remedy: str) -> None:
+        super().__init__(what, where=where, remedy=remedy)
+        self.results = results
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -50,12 +66,12 @@ def staged_environment() -> dict[str, str]:
 
 def build_arguments(*, full_refresh: bool) -> list[str]:
     """The arguments of the night's one invocation: everything but unit tests, which need no data."""
-    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    arguments = ["build", "--exclude-resource-type", "unit_test", "--no-write-json"]  # nobody reads dbt's artifacts of a night
     return [*arguments, "--full-refresh"] if full_refresh else arguments
 
 
 def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJECT, parsed: Any = None) -> list[NodeResult]:
-    """Run dbt. Raises GateError where a data test failed, ApportionError where a model did.
+    """Run dbt. Raises LawBroken where a data test failed, ModelFailed where a model did, ApportionError where dbt could not run at all.
 
     project: another folder with a dbt project than the whole of this one. parsed: its manifest, where it has been read before.
     """
@@ -73,11 +89,16 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
         str(project),
         "--log-path",
         str(log_path),
+        "--log-level",
+        "none",
+        "--log-level-file",
+        "none",  # dbt's own loggers format every debug event, a third of a small night: _writer keeps what a reader needs
         "--quiet",
         "--no-use-colors",
     ]
-    with _environment(environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        outcome = dbtRunner(manifest=parsed).invoke(full)
+    log_path.mkdir(parents=True, exist_ok=True)
+    with _environment(environment(settings)), (log_path / "dbt.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
+        outcome = dbtRunner(manifest=parsed, callbacks=[_writer(log)]).invoke(full)
         _close_connections()
     fresh = settings.home / "dbt" / "target" / "partial_parse.msgpack"
     if kept is not None and parsed is None and fresh.exists():
@@ -93,15 +114,31 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     models = [r for r in bad if r.resource_type != "test"]
     if models:
         first = models[0]
-        raise ApportionError(
-            f"dbt model failed: {first.unique_id}: {first.message}", where=str(log_path / "dbt.log"), remedy="nothing was published"
+        raise ModelFailed(
+            results,
+            f"dbt model failed: {first.unique_id}: {first.message}",
+            where=str(log_path / "dbt.log"),
+            remedy="nothing was published",
         )
     if tests:
         detail = "; ".join(f"{t.unique_id.split('.')[2]}: {t.message}" for t in tests)
-        raise GateError(
-            f"a law does not hold: {detail}", where=str(log_path / "dbt.log"), remedy="nothing was published; the last release stands"
+        raise LawBroken(
+            results,
+            f"a law does not hold: {detail}",
+            where=str(log_path / "dbt.log"),
+            remedy="nothing was published; the last release stands",
         )
     return results
+
+
+def _writer(log: TextIO) -> Callable[[Any], None]:
+    """A callback for dbt's events: what is more than debugging goes to the log, a line each."""
+
+    def write(event: Any) -> None:
+        if event.info.level != "debug" and event.info.msg:
+            log.write(f"{event.info.ts.ToJsonString()} {event.info.level:5} {event.info.msg}\n")
+
+    return write
 
 
 _PARSES: dict[str, bytes] = {}  # what dbt parsed in this process: reading the project again costs more than a small night's models

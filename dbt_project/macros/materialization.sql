@@ -1,4 +1,30 @@
-{#- How a night replaces days. -#}
+{#- How a night replaces tables and days. -#}
+
+{#- Scratch of the night: built in place by one statement. dbt's own `table` and `view` build beside, rename twice and drop, for readers
+    who look meanwhile; nobody reads the scratch, and a night that breaks off builds all of it again. -#}
+{% materialization scratch_table, default -%}
+  {{ return(build_in_place(this.incorporate(type='table'), 'table')) }}
+{%- endmaterialization %}
+
+{% materialization scratch_view, default -%}
+  {{ return(build_in_place(this.incorporate(type='view'), 'view')) }}
+{%- endmaterialization %}
+
+{% macro build_in_place(target, kind) -%}
+  {%- set existing = load_cached_relation(target) -%}
+  {%- if existing is not none and existing.type != kind -%}
+    {%- do adapter.drop_relation(existing) -%}
+  {%- endif -%}
+  {{ run_hooks(pre_hooks) }}
+  {% call statement('main') -%}
+    create or replace {{ kind }} {{ target }} as ({{ model['compiled_code'] }}
+    )
+  {%- endcall %}
+  {{ run_hooks(post_hooks) }}
+  {{ adapter.commit() }}
+  {{ return({'relations': [target]}) }}
+{%- endmacro %}
+
 
 {#- incremental_strategy='replace_days': in one transaction, every row of the night's days goes and the new rows come, also
     when a day has no row any more. -#}

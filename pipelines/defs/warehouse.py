@@ -3,7 +3,6 @@
 Belongs here: what dbt did, told to Dagster. Does not: models (dbt_project), the invocation (pipelines/dbt.py).
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,8 +10,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from pipelines.dbt import NodeResult
-from pipelines.errors import ApportionError
+from pipelines.dbt import LawBroken, ModelFailed, NodeResult
 from pipelines.orchestration import dbt_manifest
 from pipelines.orchestration.days import DAILY, ONE_RUN
 from pipelines.orchestration.failures import explained
@@ -43,8 +41,8 @@ def warehouse() -> dg.Definitions:
         with explained():
             try:
                 results = night.reach("transform", context.log.info).dbt_results
-            except ApportionError:
-                yield from selected(context, checks(content, last_results(night.settings)))
+            except (ModelFailed, LawBroken) as error:
+                yield from selected(context, checks(content, error.results))
                 raise
         yield from selected(context, materializations(content, results, night.settings))
         yield from selected(context, checks(content, results))
@@ -87,14 +85,3 @@ def checks(content: dict[str, Any], results: Iterable[NodeResult]) -> Iterator[d
                 severity=severity,
                 metadata={"status": result.status, "message": result.message, "seconds": result.seconds},
             )
-
-
-def last_results(settings: Settings) -> list[NodeResult]:
-    """The test results of a dbt invocation that failed, from the file it leaves; none where it failed before that."""
-    path = settings.home / "dbt" / "target" / "run_results.json"
-    if not path.exists():
-        return []
-    return [
-        NodeResult(r["unique_id"], r["unique_id"].split(".")[0], r["status"], r["message"] or "", r["execution_time"])
-        for r in json.loads(path.read_text(encoding="utf-8"))["results"]
-    ]
