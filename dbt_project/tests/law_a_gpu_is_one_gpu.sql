@@ -1,5 +1,5 @@
 -- Law of time: the units of a physical GPU (itself, or its MIG instances and what they leave) sum to one GPU, and in no hour is it
--- held, measured or billed for more seconds than the hour has. What its holders used sums to its energy, to the millijoule.
+-- held, measured or billed for more seconds than the hour has.
 with
 
 units as (
@@ -10,6 +10,7 @@ units as (
 
 ),
 
+-- and what its holders used sums to its energy, to the millijoule
 device_energy as (
 
     select usage_date, node_key, {{ joules('sum(millijoules)') }} as energy_joules
