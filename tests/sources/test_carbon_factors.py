@@ -16,7 +16,16 @@ HEAD = "provider,region,zone,cluster,valid_from,valid_to,grams_co2e_per_kwh,pue,
 def test_the_table_as_it_was_written(tmp_path):
     (delivery,) = fetch("carbon_factors", tmp_path, **fixture.write(tmp_path / "in"))
     found = rows(delivery, "provider", "region", "zone", "grams_co2e_per_kwh", "pue", "stated_source", "valid_from", "valid_to")
-    assert found[0] == ("aws", "us-east-1", None, "380.5", "1.15", "supplier's statement 2025, location based", dt.datetime(2026, 1, 1), None)
+    assert found[0] == (
+        "aws",
+        "us-east-1",
+        None,
+        "380.5",
+        "1.15",
+        "supplier's statement 2025, location based",
+        dt.datetime(2026, 1, 1),
+        None,
+    )
     assert found[1][4] is None and found[1][7] == dt.datetime(2026, 7, 1)
 
 
