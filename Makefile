@@ -51,7 +51,7 @@ dev: install  ## the Dagster UI on http://127.0.0.1:3000
 	DAGSTER_HOME=$$($(BIN)/python -m pipelines.dagster_home) $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
 lock:  ## resolve the requirements again: hashes, no addresses
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --universal pyproject.toml --group dev -o requirements.lock
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --universal pyproject.toml --group dev --extra record -o requirements.lock
 
 clean:  ## remove what runs wrote (not the environment)
 	chmod -R u+w data 2>/dev/null || true

@@ -37,6 +37,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     ),
     "fct_cost_estimate": ("usage_date", "node_key", "workload_key", "attempt_key", "cost_class", "pricing_status"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
+    "fct_energy": ("usage_date", "node_key", "holder", "attempt_key"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
     "fct_inference_unit_cost_hourly": ("usage_hour", "endpoint"),

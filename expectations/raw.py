@@ -162,6 +162,20 @@ def currency_rates__rates(door: Door) -> list[Expectation]:
     ]
 
 
+def carbon_factors__factors(door: Door) -> list[Expectation]:
+    """Carbon factors, all files together: never two answers to what a kWh emits."""
+    ambiguous = (
+        "select lower(provider) as for_provider, lower(region) as for_region, lower(zone) as for_zone, lower(cluster) as for_cluster, valid_from as since,"
+        " string_agg(concat(grams_co2e_per_kwh, ' by ', stated_source), ', ' order by _file, _row) as factors,"
+        " min(_file) as _file, min(_row) as _row from {batch} group by 1, 2, 3, 4, 5 having count(*) > 1 order by all"
+    )
+    return [
+        _filled("grams_co2e_per_kwh"),
+        _filled("stated_source"),
+        no_rows("no two carbon factors begin at once for the same place", ambiguous, column="grams_co2e_per_kwh"),
+    ]
+
+
 def focus__rows(door: Door) -> list[Expectation]:
     """A bill in FOCUS."""
     known = ", ".join(literal(name) for name in FOCUS_CHARGE_CATEGORIES)

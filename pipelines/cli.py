@@ -256,6 +256,35 @@ def export_focus(
     _print(result, export_lines(result), as_json)
 
 
+@app.command("record-gpu")
+def record_gpu(
+    out: Annotated[Path, typer.Option("--out", help="The folder to write: exposition/, parquet/, processes/.")] = Path("recording"),
+    interval: Annotated[str, typer.Option("--interval", help="Between two looks: 500ms, 1s, 30s.")] = "1s",
+    duration: Annotated[str | None, typer.Option("--duration", help="How long: 30s, 5m, 2h. Default: until Ctrl-C or SIGTERM.")] = None,
+    rotate: Annotated[str, typer.Option("--rotate", help="A file is completed after this long.")] = "1m",
+    file_format: Annotated[str, typer.Option("--format", help="exposition, parquet or both.")] = "parquet",
+    exporter: Annotated[
+        str | None, typer.Option("--exporter", help="/metrics page of a dcgm-exporter here: its profiling ratios for GPUs without GPM.")
+    ] = None,
+    hostname: Annotated[str | None, typer.Option("--hostname", help="What the samples call this machine. Default: its own name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record this machine's NVIDIA GPUs through NVML, in the shape that the `dcgm` source reads."""
+    from pipelines.recording.recorder import record, record_lines
+
+    result = record(
+        out,
+        interval=interval,
+        duration=duration,
+        rotate=rotate,
+        file_format=file_format,
+        exporter=exporter,
+        hostname=hostname,
+        tell=progress,
+    )
+    _print(result, record_lines(result), as_json)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dbt(context: typer.Context, config: Config = None, home: Home = None) -> None:
     """Run dbt on the warehouse with the environment that the project needs, e.g. `apportion dbt -- docs generate`."""

@@ -9,7 +9,17 @@ from functools import cache
 
 from pipelines.settings import REPOSITORY
 
-FACTS = ("charges", "charge_splits", "rates", "currency_rates", "gpu_samples", "workload_intervals", "nodes", "inference_counts")
+FACTS = (
+    "charges",
+    "charge_splits",
+    "rates",
+    "currency_rates",
+    "gpu_samples",
+    "workload_intervals",
+    "nodes",
+    "inference_counts",
+    "carbon_factors",
+)
 
 
 @cache

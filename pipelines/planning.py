@@ -34,11 +34,13 @@ _DAY_ROWS = {
     "workload_intervals": "f.started_at < d.usage_date + interval 1 day and (f.ended_at is null or f.ended_at > d.usage_date - interval 1 day)",
     "nodes": _VALID,
     "inference_counts": "cast(f.window_start as date) = d.usage_date",
+    "carbon_factors": _VALID,
 }
 # Per fact: columns of which a day has only a part, so that a price that ends, or is followed by another, touches no day before that.
 _DAY_PARTS = {
     "rates": {"valid_to": "least(coalesce(f.valid_to, timestamp '9999-12-31'), d.usage_date + interval 1 day)"},
     "currency_rates": {"valid_from": "d.usage_date", "valid_to": "d.usage_date"},
+    "carbon_factors": {"valid_to": "least(coalesce(f.valid_to, date '9999-12-31'), cast(d.usage_date + interval 1 day as date))"},
 }
 # not in the figures: where a row came from, and what a bill says of itself without moving a dollar
 _DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number", "charge_description"}
@@ -195,7 +197,9 @@ def plan_night(
 
 def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Delivery]:
     """Deliveries that the computation of ``days`` reads: small facts whole, the others where they touch a day or the day before."""
-    small = frozenset().union(*(kinds_of_fact(fact) for fact in ("workload_intervals", "nodes", "rates", "currency_rates")))
+    small = frozenset().union(
+        *(kinds_of_fact(fact) for fact in ("workload_intervals", "nodes", "rates", "currency_rates", "carbon_factors"))
+    )
     wanted = days | {day - ONE_DAY for day in days}
     return [d for d in deliveries if d.kind in small or (d.covers is not None and any(d.covers[0] <= day <= d.covers[1] for day in wanted))]
 

@@ -47,6 +47,7 @@ class AttributionRules(BaseModel):
     gpu_split_method: SplitMethod = "gpu_only"
     max_gap_seconds: int = Field(default=120, ge=0, le=3600)
     idle_threshold_ratio: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
+    gpu_power_limit_watts: int = Field(default=5000, ge=100, le=100_000)
     no_process_memory_mib: int = Field(default=100, ge=0, le=100_000)
     billed_window_tolerance_seconds: int = Field(default=60, ge=0)
     split_cost_allocation: Literal["ignore", "use"] = "ignore"
@@ -126,6 +127,7 @@ class Policy(BaseModel):
             "gpu_split_method": rules.gpu_split_method,
             "max_gap_seconds": str(rules.max_gap_seconds),
             "idle_threshold_ppm": str(int(rules.idle_threshold_ratio * 1_000_000)),
+            "gpu_power_limit_milliwatts": str(rules.gpu_power_limit_watts * 1000),
             "no_process_memory_kib": str(rules.no_process_memory_mib * 1024),
             "billed_window_tolerance_seconds": str(rules.billed_window_tolerance_seconds),
             "split_cost_allocation": rules.split_cost_allocation,

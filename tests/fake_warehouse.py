@@ -51,6 +51,7 @@ TABLES = {
     "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",
     "fct_delivery_control": "source varchar, kind varchar, period varchar, delivery_id varchar, currency varchar, delivered_rows bigint,"
     " delivered_cost decimal(38,12), staged_cost decimal(38,12), conversion_delta decimal(38,24), staging_residual decimal(38,12)",
+    "fct_energy": "usage_date date, node_key varchar, holder varchar, attempt_key varchar, energy_joules decimal(38,6)",
     "fct_gpu_utilization": "usage_date date, usage_hour timestamp, node varchar, gpu_key varchar, billed_seconds decimal(38,6), "
     + ", ".join(f"{c}_seconds decimal(38,6)" for c in _SECONDS)
     + ", activity_ratio double, pricing_status varchar, cost_usd decimal(38,12), "
@@ -161,6 +162,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
             (day, "n1|i-1", None, None, "unallocated_idle", "awaiting_bill", None, None, None, "no_rate"),
         ],
         "fct_data_quality": [(day, "n1", "discarded_activity_values", 3)],
+        "fct_energy": [(day, "n1|i-1", "nobody", None, 180000)],
         "fct_gpu_utilization": [(day, hour, "n1", "n1|0", 3600, 1200, 0, 2400, 0, 0, 0, 0.5, "priced", 9, 3, 0, 6, 0, 0, 0)],
         "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
         "fct_inference_unit_cost_hourly": [(day, "chat", hour, 0, 4, None, None, None, "no_successful_request", "priced")],

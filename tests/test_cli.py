@@ -26,7 +26,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_names_every_command(tmp_path):
     result = apportion("--help", cwd=tmp_path)
     assert result.returncode == 0
-    for command in ("nightly", "demo", "doctor", "explain", "releases", "as-of", "restatement", "close", "correct", "dbt", "version"):
+    for command in ("nightly", "demo", "doctor", "explain", "releases", "as-of", "restatement", "close", "correct", "record-gpu", "dbt", "version"):
         assert command in result.stdout
 
 
@@ -55,7 +55,7 @@ def test_settings_errors_name_file_source_and_remedy(tmp_path):
     assert (
         "unknown source kind 'aws_curr'" in result.stderr
         and "source 'a'" in result.stderr
-        and "aws_cur, currency_rates, dcgm" in result.stderr
+        and "aws_cur, carbon_factors, currency_rates, dcgm" in result.stderr
     )
     (tmp_path / "apportion.yml").write_text("sources:\n  - {name: a, kind: nodes, location: ., exta: 1}\n")
     result = apportion("nightly", "--date", "2026-10-05", cwd=tmp_path)

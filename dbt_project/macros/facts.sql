@@ -18,6 +18,10 @@
 {% macro currency_rate_columns() %}{{ return([
   'source', 'currency', 'rate_to_usd', 'valid_from', 'valid_to', 'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
 
+{% macro carbon_factor_columns() %}{{ return([
+  'source', 'provider', 'region', 'zone', 'cluster', 'valid_from', 'valid_to', 'grams_co2e_per_kwh', 'pue', 'stated_source',
+  'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
 {% macro gpu_sample_columns() %}{{ return([
   'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',
   'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'vgpu', 'exporter', 'sm_active_ppm', 'gr_engine_active_ppm', 'gpu_util_ppm',

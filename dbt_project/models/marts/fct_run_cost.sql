@@ -27,6 +27,12 @@ estimates as (
 
 ),
 
+energy as (
+
+    {{ workload_energy(['workload_key']) }}
+
+),
+
 final as (
 
     select
@@ -63,10 +69,15 @@ final as (
         cast(sum(attempts.billed_cost_usd) as decimal(38, 12)) as billed_cost_usd,
         cast(sum(attempts.list_cost_usd) as decimal(38, 12)) as list_cost_usd,
         max(estimates.estimated_cost_usd) as estimated_cost_usd,
-        cast(coalesce(max(estimates.estimated_gpu_seconds), 0) as decimal(38, 6)) as estimated_gpu_seconds
+        cast(coalesce(max(estimates.estimated_gpu_seconds), 0) as decimal(38, 6)) as estimated_gpu_seconds,
+        max(energy.energy_joules) as energy_joules,
+        max(energy.energy_kwh) as energy_kwh,
+        max(energy.energy_coverage_ratio) as energy_coverage_ratio,
+        max(energy.grams_co2e) as grams_co2e
     from attempts
     left join workloads on attempts.workload_key = workloads.workload_key
     left join estimates on attempts.workload_key = estimates.workload_key
+    left join energy on attempts.workload_key = energy.workload_key
     group by
         attempts.workload_key, attempts.workload_type, workloads.workload_id, workloads.team, workloads.model, workloads.environment,
         workloads.project, workloads.state, workloads.started_at, workloads.ended_at
