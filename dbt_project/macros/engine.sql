@@ -99,3 +99,10 @@ case
   else {{ otherwise }}
 end
 {%- endmacro %}
+
+{#- The epoch second of a text that is ISO 8601 (UTC where it names no zone) or epoch seconds, rounded down; NULL where it is neither. -#}
+{% macro instant_second(text) %}{{ return(adapter.dispatch('instant_second', 'apportion')(text)) }}{% endmacro %}
+{% macro default__instant_second(text) %}coalesce(safe_cast({{ text }} as int64), unix_seconds(safe_cast({{ text }} as timestamp))){% endmacro %}
+{% macro duckdb__instant_second(text) -%}
+coalesce(try_cast(floor(try_cast({{ text }} as decimal(20, 6))) as bigint), cast(floor(epoch_us(timezone('UTC', try_cast({{ text }} as timestamptz))) / 1000000.0) as bigint))
+{%- endmacro %}
