@@ -20,11 +20,9 @@ summed as (
         min(cluster) as cluster,
         min(gpu_model) as gpu_model,
         bool_or(is_known_node) as is_known_node,
-        {%- for seconds in ['covered', 'held', 'measured', 'billed'] + gpu_cost_classes() %}
+        {%- for seconds in ['covered', 'held', 'measured', 'active', 'billed'] + gpu_cost_classes() %}
         cast(sum({{ seconds }}_seconds) as decimal(38, 6)) as {{ seconds }}_seconds,
         {%- endfor %}
-        -- an hour's activity is a mean over its measured seconds
-        sum(activity_ratio * cast(measured_seconds as double)) as active_seconds,
         cast(sum(case when pricing_status = 'awaiting_bill' then 1 else 0 end) as bigint) as awaiting_hours,
         {%- for class in gpu_cost_classes() %}
         cast(sum({{ class }}_cost_usd) as decimal(38, 12)) as {{ class }}_cost_usd,
@@ -46,11 +44,12 @@ select
     covered_seconds,
     held_seconds,
     measured_seconds,
+    active_seconds,
     billed_seconds,
     {%- for class in gpu_cost_classes() %}
     {{ class }}_seconds,
     {%- endfor %}
-    case when measured_seconds > 0 then active_seconds / cast(measured_seconds as double) end as activity_ratio,
+    case when measured_seconds > 0 then cast(active_seconds as double) / cast(measured_seconds as double) end as activity_ratio,
     case when billed_seconds > 0 then cast(billed_seconds - unknown_seconds as double) / cast(billed_seconds as double) end as known_ratio,
     case when billed_seconds - unknown_seconds > 0
         then cast(held_idle_seconds + unallocated_idle_seconds + stranded_seconds as double) / cast(billed_seconds - unknown_seconds as double)

@@ -14,7 +14,10 @@ attempts as (
         min(attempt_id) as attempt_id,
         min(started_at) as started_at,
         case when count(ended_at) = count(*) then max(ended_at) end as ended_at,
-        max(state) as state
+        max(state) as state,
+        {{ latest_outcome('state', 'ended_at', 'started_second') }} as outcome,
+        {{ rolled_back_label('labels') }} as rolled_back_label,
+        {{ last_checkpoint_second('labels') }} as checkpoint_second
     from {{ ref('int_workload_attempts') }}
     group by attempt_key
 
@@ -32,6 +35,8 @@ summed as (
         sum(used_weight) as used_weight,
         sum(unbilled_weight) as unbilled_weight,
         sum(awaiting_weight) as awaiting_weight,
+        coalesce(sum(rolled_back_weight), 0) as rolled_back_weight,
+        cast(coalesce(sum(rolled_back_cost), 0) as decimal(38, 12)) as rolled_back_cost,
         cast(sum(effective_cost) as decimal(38, 12)) as effective_cost,
         cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
         cast(sum(list_cost) as decimal(38, 12)) as list_cost,
@@ -46,16 +51,33 @@ summed as (
 
 ),
 
+judged as (
+
+    select
+        attempt_key,
+        attempt_id,
+        started_at,
+        ended_at,
+        state,
+        outcome,
+        case when {{ has_known_rollback('outcome', 'rolled_back_label', 'checkpoint_second') }}
+            then {{ rolled_back_from('outcome', 'rolled_back_label', 'checkpoint_second') }} is not null end as is_rolled_back
+    from attempts
+
+),
+
 final as (
 
     select
         {{ dbt.split_part('summed.workload_key', "'/'", 1) }} as workload_type,
         summed.workload_key,
         summed.attempt_key,
-        attempts.attempt_id,
-        attempts.state,
-        attempts.started_at,
-        attempts.ended_at,
+        judged.attempt_id,
+        judged.state,
+        case when summed.attempt_key <> '' then coalesce(judged.outcome, 'unknown') end as outcome,
+        judged.is_rolled_back,
+        judged.started_at,
+        judged.ended_at,
         summed.first_usage_date,
         summed.last_usage_date,
         {{ gpu_seconds('summed.held_weight') }} as held_gpu_seconds,
@@ -63,6 +85,7 @@ final as (
         {{ gpu_seconds('summed.used_weight', scaled=true) }} as used_gpu_seconds,
         {{ gpu_seconds('summed.unbilled_weight') }} as held_unbilled_seconds,
         {{ gpu_seconds('summed.awaiting_weight') }} as awaiting_bill_gpu_seconds,
+        case when judged.is_rolled_back is not null then {{ gpu_seconds('summed.rolled_back_weight') }} end as rolled_back_gpu_seconds,
         case when summed.measured_weight > 0 then cast(summed.used_weight as double) / (cast(summed.measured_weight as double) * 1000000) end as activity_ratio,
         {{ pricing_status('summed.awaiting_weight', 'summed.effective_cost') }} as pricing_status,
         summed.effective_cost as run_cost_usd,
@@ -72,9 +95,10 @@ final as (
         summed.other_cost as other_cost_usd,
         summed.distributed_cost as distributed_cost_usd,
         summed.billed_cost as billed_cost_usd,
-        summed.list_cost as list_cost_usd
+        summed.list_cost as list_cost_usd,
+        case when judged.is_rolled_back is not null and summed.effective_cost is not null then summed.rolled_back_cost end as rolled_back_cost_usd
     from summed
-    left join attempts on summed.attempt_key = attempts.attempt_key
+    left join judged on summed.attempt_key = judged.attempt_key
 
 )
 
