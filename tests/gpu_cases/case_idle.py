@@ -44,13 +44,35 @@ def owned() -> Case:
                 " sum(gpu_seconds) from published.fct_idle_cost where pool = 'idle-train' group by all order by all",
                 [
                     ("active_unlabelled", "unexplained", "vision", "pool", None, None, None, TUESDAY_TEN, dollars("3.6"), dollars("3600")),
-                    ("held_idle", "bought_nothing", "nlp", "workload", who, "succeeded", False, TUESDAY_TEN, dollars("0.45"), dollars("450")),
-                    ("unallocated_idle", "bought_nothing", "vision", "pool", None, None, None, TUESDAY_TEN, dollars("1.8"), dollars("1800")),
+                    (
+                        "held_idle",
+                        "bought_nothing",
+                        "nlp",
+                        "workload",
+                        who,
+                        "succeeded",
+                        False,
+                        TUESDAY_TEN,
+                        dollars("0.45"),
+                        dollars("450"),
+                    ),
+                    (
+                        "unallocated_idle",
+                        "bought_nothing",
+                        "vision",
+                        "pool",
+                        None,
+                        None,
+                        None,
+                        TUESDAY_TEN,
+                        dollars("1.8"),
+                        dollars("1800"),
+                    ),
                 ],
             ),
             # the run that succeeded: $1.80, nothing of it thrown away
             Question(
-                "select outcome, succeeded_cost_usd, failed_cost_usd, rolled_back_cost_usd, rolled_back_gpu_seconds, rollback_unknown_cost_usd"
+                "select outcome, succeeded_cost_usd, failed_cost_usd, rolled_back_cost_usd, rolled_back_gpu_seconds, rollback_unknown_cost_usd"  # noqa: S608
                 f" from published.fct_run_cost where workload_key = '{who}'",
                 [("succeeded", dollars("1.8"), 0, 0, 0, 0)],
             ),
@@ -123,7 +145,14 @@ def stranded() -> Case:
         sample
         for number in ("1", "2")
         for sample in samples(
-            at, TEN, TEN + 3600, gr_engine_active="1", mig_profile="3g.40gb", mig_instance_id=number, namespace="idle-mig", pod=f"m-{number}"
+            at,
+            TEN,
+            TEN + 3600,
+            gr_engine_active="1",
+            mig_profile="3g.40gb",
+            mig_instance_id=number,
+            namespace="idle-mig",
+            pod=f"m-{number}",
         )
     ]
     cluster = Cluster("idle-mig", nodes=[at], charges=[charge(at, "3.78")], samples=busy)
@@ -174,7 +203,16 @@ def interrupted() -> Case:
     gpu = (at.gpus[0].uuid,)
     half = 1800
     cluster.intervals = [
-        run("idle-lost-r", at, TEN, TEN + 3 * half, "1", gpu_ids=gpu, state="FAILED", labels='{"last_checkpoint_at": "2026-10-06T10:45:00Z"}'),
+        run(
+            "idle-lost-r",
+            at,
+            TEN,
+            TEN + 3 * half,
+            "1",
+            gpu_ids=gpu,
+            state="FAILED",
+            labels='{"last_checkpoint_at": "2026-10-06T10:45:00Z"}',
+        ),
         run("idle-lost-r", at, TEN + 3 * half, TEN + 5 * half, "2", gpu_ids=gpu, state="PREEMPTED"),
         run("idle-lost-r", at, TEN + 5 * half, TEN + 7 * half, "3", gpu_ids=gpu, state="Failed: Evicted", labels='{"rolled_back": "True"}'),
         run("idle-lost-r", at, TEN + 7 * half, TEN + 8 * half, "4", gpu_ids=gpu, state="COMPLETED"),
@@ -185,7 +223,7 @@ def interrupted() -> Case:
         cluster,
         questions=[
             Question(
-                "select attempt_id, outcome, is_rolled_back, run_cost_usd, rolled_back_cost_usd, held_gpu_seconds, rolled_back_gpu_seconds"
+                "select attempt_id, outcome, is_rolled_back, run_cost_usd, rolled_back_cost_usd, held_gpu_seconds, rolled_back_gpu_seconds"  # noqa: S608
                 f" from published.fct_run_attempt_cost where workload_key = '{who}' order by 1",
                 [
                     ("1", "failed", True, dollars("5.4"), dollars("2.7"), 5400, 2700),
@@ -195,7 +233,7 @@ def interrupted() -> Case:
                 ],
             ),
             Question(
-                "select outcome, run_cost_usd, succeeded_cost_usd, failed_cost_usd, preempted_cost_usd, other_outcome_cost_usd, rolled_back_cost_usd,"
+                "select outcome, run_cost_usd, succeeded_cost_usd, failed_cost_usd, preempted_cost_usd, other_outcome_cost_usd, rolled_back_cost_usd,"  # noqa: S608
                 f" rollback_unknown_cost_usd, rolled_back_gpu_seconds from published.fct_run_cost where workload_key = '{who}'",
                 [("succeeded", *map(dollars, ("14.4", "1.8", "5.4", "7.2", "0", "6.3", "3.6", "6300")))],
             ),
@@ -210,7 +248,7 @@ def interrupted() -> Case:
                     ("succeeded", False, dollars("0.9"), 900),
                 ],
             ),
-            Question(f"select state, outcome from published.dim_workload where workload_key = '{who}'", [("COMPLETED", "succeeded")]),
+            Question(f"select state, outcome from published.dim_workload where workload_key = '{who}'", [("COMPLETED", "succeeded")]),  # noqa: S608
         ],
     )
 
