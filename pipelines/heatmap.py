@@ -22,6 +22,7 @@ from pipelines.settings import Settings
 SCALE = ("#ffffe5", "#fee391", "#fe9929", "#cc4c02", "#662506")  # idle up to 20, 40, 60, 80, 100 %
 CELL_WIDTH, CELL_HEIGHT, LEFT, TOP = 22, 12, 260, 86
 MOST_DAYS = 92
+LONGEST_NODE, LONGEST_DEVICE = 32, 10  # characters of a line's name
 
 
 def heatmap(settings: Settings, span: Span, out: Path, *, most_gpus: int = 200) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def svg(rows: Sequence[dict[str, Any]], days: Sequence[dt.date], gpu_count: int)
     pools: dict[str, int] = {}
     for row in rows:
         if row["gpu_key"] not in lines:
-            pools.setdefault(row["pool"] or "(no pool)", len(lines) + len(pools) + 1)
+            pools.setdefault(row["pool"] or "(no pool)", len(lines) + len(pools))
             lines[row["gpu_key"]] = len(lines) + len(pools)
     width = max(LEFT + CELL_WIDTH * len(days) + 20, 640)
     height = TOP + CELL_HEIGHT * (len(lines) + len(pools) + 1) + 8
@@ -108,8 +109,8 @@ def _day(day: dt.date, x: int) -> str:
 
 def _label(row: dict[str, Any], y: int) -> str:
     device = row["gpu_key"].rsplit("|", 1)[-1]
-    name = f"{row['node']} {device}"
-    short = name if len(name) <= 44 else f"{name[:20]}…{name[-23:]}"  # noqa: PLR2004
+    node = row["node"] if len(row["node"]) <= LONGEST_NODE else f"{row['node'][: LONGEST_NODE - 1]}…"
+    short = f"{node} {device if len(device) <= LONGEST_DEVICE else '…' + device[1 - LONGEST_DEVICE :]}"
     return f'<text x="{LEFT - 6}" y="{y + 9}" text-anchor="end" font-size="9">{escape(short)}</text>'
 
 

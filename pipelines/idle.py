@@ -57,9 +57,9 @@ def idle(settings: Settings, span: Span) -> dict[str, Any]:
         asked = span.values | {"team": span.team}
         (total,) = _asked(
             connection,
-            f"select min(usage_date) as first_day, max(usage_date) as last_day from dim_date where {span.where}",
-            span.values,  # noqa: S608
-        )  # noqa: S608
+            f"select min(usage_date) as first_day, max(usage_date) as last_day from dim_date where {span.where}",  # noqa: S608
+            span.values,
+        )
         if total["first_day"] is None:
             raise UsageError("no day of this span is published", remedy="ask for days that `apportion nightly` has computed")
         (spend,) = _asked(
@@ -128,7 +128,7 @@ def idle_lines(found: dict[str, Any], rows: int = 20) -> list[str]:
 
 
 def _share(part: Decimal, whole: Decimal) -> str:
-    return f" ({part / whole:.1%} of {usd(whole)})" if whole > 0 else ""
+    return f" ({part / whole:.1%} of the bill)" if whole > 0 else ""
 
 
 def _kind(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@
   'succeeded': ['completed', 'complete', 'succeeded', 'success', 'finished', 'completing'],
   'failed': ['failed', 'fail', 'failure', 'error', 'errored', 'crashed', 'nodefail', 'nodelost', 'nodefailure', 'bootfail', 'launchfailed', 'reconfigfail',
     'outofmemory', 'oom', 'oomkilled', 'timeout', 'timedout', 'deadline', 'deadlineexceeded', 'backofflimitexceeded', 'containercannotrun',
-    'crashloopbackoff', 'starterror', 'validationfailed', 'specialexit', 'unexpectedadmissionerror'],
+    'crashloopbackoff', 'outofcpu', 'outofpods', 'outofnvidiacomgpu', 'starterror', 'validationfailed', 'specialexit', 'unexpectedadmissionerror'],
   'preempted': ['preempted', 'preempting', 'preemption', 'preemptionbyscheduler', 'evicted', 'eviction', 'evictionbyevictionapi', 'deletionbytaintmanager',
     'terminationbykubelet', 'nodeshutdown', 'shutdown', 'spot', 'spotinterruption', 'spotinterrupted', 'interrupted', 'requeued', 'requeuehold',
     'requeuefed'],
