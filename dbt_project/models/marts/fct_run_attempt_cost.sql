@@ -35,8 +35,6 @@ summed as (
         sum(used_weight) as used_weight,
         sum(unbilled_weight) as unbilled_weight,
         sum(awaiting_weight) as awaiting_weight,
-        coalesce(sum(rolled_back_weight), 0) as rolled_back_weight,
-        cast(coalesce(sum(rolled_back_cost), 0) as decimal(38, 12)) as rolled_back_cost,
         cast(sum(effective_cost) as decimal(38, 12)) as effective_cost,
         cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
         cast(sum(list_cost) as decimal(38, 12)) as list_cost,
@@ -47,6 +45,14 @@ summed as (
         cast(sum(distributed_cost) as decimal(38, 12)) as distributed_cost
     from attempt_days
     where workload_key not like 'endpoint/%'
+    group by workload_key, attempt_key
+
+),
+
+rolled_back as (
+
+    select workload_key, attempt_key, sum(rolled_back_weight) as rolled_back_weight, cast(sum(rolled_back_cost) as decimal(38, 12)) as rolled_back_cost
+    from {{ ref('int_rolled_back_days') }}
     group by workload_key, attempt_key
 
 ),
@@ -85,7 +91,6 @@ final as (
         {{ gpu_seconds('summed.used_weight', scaled=true) }} as used_gpu_seconds,
         {{ gpu_seconds('summed.unbilled_weight') }} as held_unbilled_seconds,
         {{ gpu_seconds('summed.awaiting_weight') }} as awaiting_bill_gpu_seconds,
-        case when judged.is_rolled_back is not null then {{ gpu_seconds('summed.rolled_back_weight') }} end as rolled_back_gpu_seconds,
         case when summed.measured_weight > 0 then cast(summed.used_weight as double) / (cast(summed.measured_weight as double) * 1000000) end as activity_ratio,
         {{ pricing_status('summed.awaiting_weight', 'summed.effective_cost') }} as pricing_status,
         summed.effective_cost as run_cost_usd,
@@ -96,9 +101,12 @@ final as (
         summed.distributed_cost as distributed_cost_usd,
         summed.billed_cost as billed_cost_usd,
         summed.list_cost as list_cost_usd,
-        case when judged.is_rolled_back is not null and summed.effective_cost is not null then summed.rolled_back_cost end as rolled_back_cost_usd
+        case when judged.is_rolled_back is not null then {{ gpu_seconds('coalesce(rolled_back.rolled_back_weight, 0)') }} end as rolled_back_gpu_seconds,
+        case when judged.is_rolled_back is not null and summed.effective_cost is not null
+            then coalesce(rolled_back.rolled_back_cost, cast(0 as decimal(38, 12))) end as rolled_back_cost_usd
     from summed
     left join judged on summed.attempt_key = judged.attempt_key
+    left join rolled_back on summed.workload_key = rolled_back.workload_key and summed.attempt_key = rolled_back.attempt_key
 
 )
 

@@ -20,38 +20,6 @@ gpu_hours as (
 
 ),
 
--- held behind the last checkpoint of an attempt whose work was thrown away
-rolled_back as (
-
-    select
-        segments.usage_date,
-        segments.workload_key,
-        segments.attempt_key,
-        sum(segments.unit_share * greatest(0, segments.to_second - greatest(segments.from_second, outcomes.rolled_back_from_second))) as rolled_back_weight
-    from {{ ref('int_gpu_segments') }} as segments
-    inner join {{ ref('int_attempt_outcomes') }} as outcomes
-        on segments.usage_date = outcomes.usage_date and segments.attempt_key = outcomes.attempt_key
-    where outcomes.rolled_back_from_second is not null
-    group by segments.usage_date, segments.workload_key, segments.attempt_key
-
-),
-
-rolled_back_costs as (
-
-    select
-        allocations.usage_date,
-        allocations.workload_key,
-        allocations.attempt_key,
-        cast(sum({{ rolled_back_part('allocations.effective_cost', 'shares.rolled_back_weight', 'shares.held_weight') }}) as decimal(38, 12)) as rolled_back_cost
-    from {{ ref('int_bucket_allocations') }} as allocations
-    inner join {{ ref('int_rolled_back_shares') }} as shares
-        on allocations.usage_date = shares.usage_date
-        and allocations.bucket_key = shares.bucket_key
-        and allocations.attempt_key = shares.attempt_key
-    group by allocations.usage_date, allocations.workload_key, allocations.attempt_key
-
-),
-
 ledger as (
 
     select
@@ -88,11 +56,9 @@ joined as (
         ledger.project,
         cast(coalesce(gpu_hours.held_weight, 0) as bigint) as held_weight,
         cast(coalesce(gpu_hours.measured_weight, 0) as bigint) as measured_weight,
-        {{ wide_int('coalesce(gpu_hours.used_weight, 0)') }} as used_weight,
+        cast(coalesce(gpu_hours.used_weight, 0) as bigint) as used_weight,
         cast(coalesce(gpu_hours.unbilled_weight, 0) as bigint) as unbilled_weight,
         cast(coalesce(gpu_hours.awaiting_weight, 0) as bigint) as awaiting_weight,
-        cast(coalesce(rolled_back.rolled_back_weight, 0) as bigint) as rolled_back_weight,
-        coalesce(rolled_back_costs.rolled_back_cost, cast(0 as decimal(38, 12))) as rolled_back_cost,
         cast(ledger.effective_cost as decimal(38, 12)) as effective_cost,
         cast(ledger.billed_cost as decimal(38, 12)) as billed_cost,
         cast(ledger.list_cost as decimal(38, 12)) as list_cost,
@@ -106,14 +72,6 @@ joined as (
         on ledger.usage_date = gpu_hours.usage_date
         and ledger.workload_key = gpu_hours.workload_key
         and ledger.attempt_key = gpu_hours.attempt_key
-    left join rolled_back
-        on gpu_hours.usage_date = rolled_back.usage_date
-        and gpu_hours.workload_key = rolled_back.workload_key
-        and gpu_hours.attempt_key = rolled_back.attempt_key
-    left join rolled_back_costs
-        on ledger.usage_date = rolled_back_costs.usage_date
-        and ledger.workload_key = rolled_back_costs.workload_key
-        and ledger.attempt_key = rolled_back_costs.attempt_key
 
 )
 
