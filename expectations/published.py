@@ -74,6 +74,7 @@ COST_CLASSES = (
     "used", "held_idle", "unallocated_idle", "stranded", "unknown", "not_measured", "unused_commitment", "commitment_true_up",
     "tax_and_fees", "credit", "rounding", "quarantined", "unattributed",
 )  # fmt: skip
+GPU_STATES = ("held_idle", "unallocated_idle", "no_activity_value", "stale_telemetry", "never_observed")
 ROUTES = ("telemetry", "tag", "rule", "none")
 COMPONENTS = ("gpu", "host", "other")
 REQUIRED_BASES = ("billed_cost", "effective_cost", "net_cost")
@@ -213,6 +214,20 @@ def fct_gpu_utilization(days: Collection[dt.date]) -> list[Expectation]:
             column="cost_usd",
         ),
         _ratio(key),
+    ]
+
+
+def fct_idle_gpu(days: Collection[dt.date]) -> list[Expectation]:
+    """Idle GPUs: only what was seen idle has idle dollars."""
+    idle = "gpu_state in ('held_idle', 'unallocated_idle')"
+    return [
+        *_is_one_of("gpu_state", GPU_STATES),
+        no_rows(
+            "a GPU is idle since some hour exactly where it was seen idle",
+            f"select gpu_key, gpu_state, idle_since_hour from {{batch}} where ({idle}) <> (idle_since_hour is not null)"  # noqa: S608
+            f" or (idle_cost_usd is not null and not ({idle}))",
+            column="idle_since_hour",
+        ),
     ]
 
 

@@ -3,7 +3,7 @@
 {#- (cost_class, reasons or '*', idle_kind, finding). A NULL reason is none. A pair of the ledger that is not here is `unmapped`, and
     law_idle_is_part_of_the_bill stops the night. `explained` money is no part of fct_idle_cost. -#}
 {% macro idle_kinds() %}{{ return([
-  ('held_idle', '*', 'held_idle', 'bought_nothing'),
+  ('held_idle', [none, 'no_process', 'low_activity', 'process_unknown'], 'held_idle', 'bought_nothing'),
   ('unallocated_idle', [none, 'profile_fits', 'unrequested_share'], 'unallocated_idle', 'bought_nothing'),
   ('stranded', ['outside_any_instance'], 'stranded', 'bought_nothing'),
   ('unused_commitment', '*', 'unused_commitment', 'bought_nothing'),

@@ -149,7 +149,6 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_idle_is_part_of_the_bill": [
         ("published.fct_idle_cost", {"cost_class": "stranded", "idle_kind": "stranded", "owner_basis": "none", "cost_usd": 3})
     ],
-    "law_fct_idle_gpu__gpu_state_is_known": [("published.fct_idle_gpu", {"gpu_state": "asleep"})],
     "law_tag_coverage_sums_to_the_ledger": [("published.fct_tag_coverage", {"source": "elsewhere", "tag_key": "team", "cost_usd": 1})],
     "law_published_grains_are_unique": [("published.dim_tag_policy", {"alias": "twice"}), ("published.dim_tag_policy", {"alias": "twice"})],
     "law_fct_cost_allocation__cost_class_is_known": [("published.fct_cost_allocation", {"cost_class": "misc"})],
