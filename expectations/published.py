@@ -39,6 +39,27 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_energy": ("usage_date", "node_key", "holder", "attempt_key"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
+    "fct_gpu_utilization_daily": ("usage_date", "gpu_key"),
+    "fct_idle_cost": (
+        "usage_date",
+        "usage_hour",
+        "no_hour_reason",
+        "provider",
+        "account_id",
+        "cluster",
+        "pool",
+        "node",
+        "cost_class",
+        "idle_kind",
+        "reason",
+        "owner_team",
+        "owner_basis",
+        "workload_key",
+        "attempt_key",
+        "outcome",
+        "is_rolled_back",
+    ),
+    "fct_idle_gpu": ("gpu_key",),
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
     "fct_inference_unit_cost_hourly": ("usage_hour", "endpoint"),
     "fct_delivery_control": ("source", "delivery_id", "currency"),
@@ -54,6 +75,7 @@ COST_CLASSES = (
     "used", "held_idle", "unallocated_idle", "stranded", "unknown", "not_measured", "unused_commitment", "commitment_true_up",
     "tax_and_fees", "credit", "rounding", "quarantined", "unattributed",
 )  # fmt: skip
+GPU_STATES = ("held_idle", "unallocated_idle", "no_activity_value", "stale_telemetry", "never_observed")
 ROUTES = ("telemetry", "tag", "rule", "none")
 COMPONENTS = ("gpu", "host", "other")
 REQUIRED_BASES = ("billed_cost", "effective_cost", "net_cost")
@@ -193,6 +215,20 @@ def fct_gpu_utilization(days: Collection[dt.date]) -> list[Expectation]:
             column="cost_usd",
         ),
         _ratio(key),
+    ]
+
+
+def fct_idle_gpu(days: Collection[dt.date]) -> list[Expectation]:
+    """Idle GPUs: only what was seen idle has idle dollars."""
+    idle = "gpu_state in ('held_idle', 'unallocated_idle')"
+    return [
+        *_is_one_of("gpu_state", GPU_STATES),
+        no_rows(
+            "a GPU is idle since some hour exactly where it was seen idle",
+            f"select gpu_key, gpu_state, idle_since_hour from {{batch}} where ({idle}) <> (idle_since_hour is not null)"  # noqa: S608
+            f" or (idle_cost_usd is not null and not ({idle}))",
+            column="idle_since_hour",
+        ),
     ]
 
 

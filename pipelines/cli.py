@@ -144,6 +144,33 @@ def explain(
 
 
 @app.command()
+def idle(
+    from_: Annotated[str | None, typer.Option("--from", help="First UTC day. Default: the first published one.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last UTC day. Default: the last published one.")] = None,
+    team: Annotated[str | None, typer.Option(help="What one team owns ('' for what no team does).")] = None,
+    rows: Annotated[int, typer.Option(min=0, help="Idle GPUs to print, dearest first; 0 for all.")] = 20,
+    heatmap: Annotated[Path | None, typer.Option("--heatmap", help="Draw GPU x day into this SVG file.")] = None,
+    config: Config = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which dollars bought nothing, whose they are, and which GPUs are idle now."""
+    from pipelines.heatmap import heatmap as draw
+    from pipelines.idle import Span, idle_lines
+    from pipelines.idle import idle as find_idle
+    from pipelines.settings import load_settings
+
+    settings, span = load_settings(config, home), Span(_day(from_, "--from"), _day(to, "--to"), team)
+    found = find_idle(settings, span)
+    lines = idle_lines(found, rows)
+    if heatmap is not None:
+        drawn = draw(settings, span, heatmap)
+        found |= drawn
+        lines += ["", f"heat map of {drawn['gpus_drawn']} of {drawn['gpus']} GPUs over {drawn['days']} day(s): {drawn['heatmap']}"]
+    _print(found, lines, as_json)
+
+
+@app.command()
 def releases(home: Home = None, config: Config = None, as_json: AsJson = False) -> None:
     """List every release that was ever published, newest first."""
     from pipelines.history.archive import archived

@@ -56,6 +56,11 @@ TABLES = {
     + ", ".join(f"{c}_seconds decimal(38,6)" for c in _SECONDS)
     + ", activity_ratio double, pricing_status varchar, cost_usd decimal(38,12), "
     + ", ".join(f"{c}_cost_usd decimal(38,12)" for c in _SECONDS),
+    "fct_gpu_utilization_daily": "usage_date date, gpu_key varchar, activity_ratio double, cost_usd decimal(38,12)",
+    "fct_idle_cost": "usage_date date, usage_hour timestamp, no_hour_reason varchar, provider varchar, account_id varchar, cluster varchar,"
+    " pool varchar, node varchar, cost_class varchar, idle_kind varchar, reason varchar, owner_team varchar, owner_basis varchar,"
+    " workload_key varchar, attempt_key varchar, outcome varchar, is_rolled_back boolean, cost_usd decimal(38,12)",
+    "fct_idle_gpu": "gpu_key varchar, gpu_state varchar, idle_since_hour timestamp, idle_cost_usd decimal(38,12)",
     "fct_inference_unit_cost": f"usage_date date, endpoint varchar, {_UNIT}",
     "fct_inference_unit_cost_hourly": f"usage_date date, endpoint varchar, usage_hour timestamp, {_UNIT}",
     "fct_reconciliation": "source varchar, billing_period date, usage_month date, currency varchar, account_id varchar,"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import pytest
 
 from pipelines.demo import plan_company, truth
 from pipelines.demo.play import play
+from pipelines.errors import UsageError
 from pipelines.explain import Question, explain, require_equal
+from pipelines.heatmap import heatmap
+from pipelines.idle import Span, idle, idle_lines
 from pipelines.report import demo_lines, open_release
 from pipelines.settings import load_settings
 
@@ -133,3 +138,81 @@ def test_the_printed_result_has_what_a_newcomer_asks(played):
     text = "\n".join(demo_lines(played))
     for expected in ("$79,655.36", "nlp-0038", "$3,630.22", "chat", "Residual against the bill: 0 ", "published/apportion.duckdb"):
         assert expected in text
+
+
+def test_idle_by_kind_and_owner_to_the_last_digit(release, answers):
+    rows = release.execute(
+        "select cost_class, pool, owner_team, sum(cost_usd) from fct_idle_cost where cost_class in ('held_idle', 'unallocated_idle') group by all"
+    ).fetchall()
+    # a pod that names no team (a debug shell, $39.35 idle) is answered for by the owner of the pool that it sat in
+    owners = {node.pool: node.owner_team for node in answers.company.nodes}
+    expected: dict = defaultdict(Decimal)
+    for (cost_class, pool, team), cost in answers.by("cost_class", "pool", "team").items():
+        if cost_class in ("held_idle", "unallocated_idle") and cost:
+            expected[cost_class, pool, team or owners[pool]] += cost
+    assert {(cost_class, pool, team): cost for cost_class, pool, team, cost in rows} == expected
+    kinds = dict(release.execute("select idle_kind, sum(cost_usd) from fct_idle_cost group by 1").fetchall())
+    by_reason = answers.unattributed_by_reason
+    assert kinds["active_unlabelled"] == by_reason["active_unlabelled"]
+    assert kinds["untagged_charge"] == by_reason["no_rule_for_tags"] + by_reason["untagged"]
+    assert kinds["unknown"] + kinds["node_without_telemetry"] == answers.classes["unknown"]
+    assert kinds["unused_commitment"] == answers.classes["unused_commitment"]
+    assert sum(kinds.values()) == sum(
+        answers.classes[c] for c in ("held_idle", "unallocated_idle", "unknown", "unattributed", "unused_commitment")
+    )
+
+
+def test_every_attempt_ended_as_the_company_planned(release, answers):
+    planned = {
+        "completed": "succeeded", "failed": "failed", "node_fail": "failed", "cancelled": "cancelled", "preempted": "preempted",
+        "running": "running",
+    }  # fmt: skip
+    rows = release.execute(
+        "select split_part(workload_key, '/', 2), attempt_id, outcome from fct_run_attempt_cost where workload_type = 'training_run'"
+        " and attempt_key <> ''"
+    ).fetchall()
+    cut = answers.company.cut
+    expected = {
+        (a.workload_id, a.attempt_id): planned[a.state] if max(h.end for h in a.holds) <= cut else "running"
+        for a in answers.company.attempts
+        if a.kind == "run"
+    }
+    assert {(run, attempt): outcome for run, attempt, outcome in rows} == {key: expected[key] for key in answers.attempts}
+    by_outcome = dict(
+        release.execute(
+            "select outcome, sum(run_cost_usd) from fct_run_attempt_cost where workload_type = 'training_run' and attempt_key <> '' group by 1"
+        ).fetchall()
+    )
+    published = release.execute(
+        "select sum(failed_cost_usd), sum(preempted_cost_usd) from fct_run_cost where workload_type = 'training_run'"
+    )
+    assert published.fetchone() == (by_outcome["failed"], by_outcome["preempted"]) and by_outcome["preempted"] > 0
+
+
+def test_the_days_of_a_gpu_are_the_sums_of_its_hours(release):
+    different = release.execute(
+        "select count(*) from (select usage_date, gpu_key, sum(cost_usd) as cost, sum(billed_seconds) as billed, sum(unknown_seconds) as unknown"
+        " from fct_gpu_utilization group by all) as hours full join fct_gpu_utilization_daily as days using (usage_date, gpu_key)"
+        " where hours.cost is distinct from days.cost_usd or hours.billed is distinct from days.billed_seconds"
+        " or hours.unknown is distinct from days.unknown_seconds"
+    ).fetchone()
+    assert different == (0,)
+    assert release.execute("select count(*) > 0 from fct_gpu_utilization_daily where activity_ratio is null").fetchone() == (True,)
+
+
+def test_apportion_idle_says_what_is_published(home, played, tmp_path):
+    settings = load_settings(home / "demo" / "apportion.yml", home)
+    told = idle(settings, Span())
+    lines = idle_lines(told)
+    assert lines[0] == (
+        "2026-10-05 to 2026-10-18: $48,265.10 (60.6% of the bill) bought nothing, $2,625.59 (3.3% of the bill) nobody can explain"
+    )
+    assert sum(row["cost_usd"] for row in told["by_owner"]) == sum(row["cost_usd"] for row in told["by_pool"])
+    assert {gpu["gpu_state"] for gpu in told["gpus"]} >= {"held_idle", "unallocated_idle"}
+    one = idle(settings, Span(team="vision"))
+    assert {gpu["owner_team"] for gpu in one["gpus"]} == {"vision"}
+    drawn = heatmap(settings, Span(), tmp_path / "idle.svg", most_gpus=3)
+    assert (drawn["gpus_drawn"], drawn["days"]) == (3, 14)
+    assert (tmp_path / "idle.svg").read_text(encoding="utf-8").count("<title>") <= 3 * 14
+    with pytest.raises(UsageError, match="no day of this span"):
+        idle(settings, Span(first=dt.date(2027, 1, 1)))

@@ -99,3 +99,17 @@ case
   else {{ otherwise }}
 end
 {%- endmacro %}
+
+{#- The epoch second of a text that is ISO 8601 (UTC where it names no zone, rounded down) or whole epoch seconds of ten or eleven digits; NULL where
+    it is neither. -#}
+{% macro instant_second(text) %}{{ return(adapter.dispatch('instant_second', 'apportion')(text)) }}{% endmacro %}
+{% macro default__instant_second(text) -%}
+coalesce(
+  case when safe_cast({{ text }} as int64) between 1000000000 and 99999999999 then safe_cast({{ text }} as int64) end,
+  unix_seconds(safe_cast({{ text }} as timestamp)))
+{%- endmacro %}
+{% macro duckdb__instant_second(text) -%}
+coalesce(
+  case when try_cast({{ text }} as bigint) between 1000000000 and 99999999999 then try_cast({{ text }} as bigint) end,
+  case when try_cast({{ text }} as bigint) is null then cast(floor(epoch_us(try_cast({{ text }} as timestamptz)) / 1000000.0) as bigint) end)
+{%- endmacro %}

@@ -68,4 +68,5 @@ where runs.cost is distinct from run_cost.run_cost_usd
     or runs.billed_cost is distinct from run_cost.billed_cost_usd
     or runs.list_cost is distinct from run_cost.list_cost_usd
     or runs.distributed_cost is distinct from run_cost.distributed_cost_usd
+    or run_cost.run_cost_usd <> run_cost.succeeded_cost_usd + run_cost.failed_cost_usd + run_cost.preempted_cost_usd + run_cost.other_outcome_cost_usd
     or run_cost.run_cost_usd <> run_cost.used_cost_usd + run_cost.held_idle_cost_usd + run_cost.unknown_cost_usd + run_cost.other_cost_usd

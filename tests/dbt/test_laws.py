@@ -145,6 +145,10 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_runs_and_endpoints_sum_to_the_ledger": [
         ("intermediate.int_attempt_days", {"usage_date": DAY, "workload_key": "job/j", "attempt_key": "job/j/1", "effective_cost": 1}),
     ],
+    # $3 idle that the ledger does not have
+    "law_idle_is_part_of_the_bill": [
+        ("published.fct_idle_cost", {"cost_class": "stranded", "idle_kind": "stranded", "owner_basis": "none", "cost_usd": 3})
+    ],
     "law_tag_coverage_sums_to_the_ledger": [("published.fct_tag_coverage", {"source": "elsewhere", "tag_key": "team", "cost_usd": 1})],
     "law_published_grains_are_unique": [("published.dim_tag_policy", {"alias": "twice"}), ("published.dim_tag_policy", {"alias": "twice"})],
     "law_fct_cost_allocation__cost_class_is_known": [("published.fct_cost_allocation", {"cost_class": "misc"})],

@@ -40,13 +40,15 @@ DISPATCHED = {
     "LISTAGG": "ordered_text",  # sqlglot's name for it in Spark
     "PERCENTILE_DISC": "discrete_percentile",
     "REGEXP_CONTAINS": "short_decimal",  # in money and quantity
+    "SAFE_CAST": "instant_second",
     "STRING_AGG": "ordered_text",
     "TO_JSON": "json_string",
+    "TRY_CAST": "instant_second",
 }
-# Column types of the outcome; INT128 comes from wide_int only, whose default side is decimal(38, 0).
+# Column types of the outcome; INT128 comes from wide_int only, whose default side is decimal(38, 0), TIMESTAMP from instant_second only.
 TYPES = {
-    "bigquery": {"BIGNUMERIC", "BOOL", "DATE", "DATETIME", "FLOAT64", "INT64", "NUMERIC", "STRING", "INT128"},
-    "spark": {"BIGINT", "BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "INT", "STRING", "TIMESTAMP_NTZ", "INT128"},
+    "bigquery": {"BIGNUMERIC", "BOOL", "DATE", "DATETIME", "FLOAT64", "INT64", "NUMERIC", "STRING", "INT128", "TIMESTAMP"},
+    "spark": {"BIGINT", "BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "INT", "STRING", "TIMESTAMP_NTZ", "INT128", "TIMESTAMP"},
 }
 # BigQuery cannot say where NULLs go in the order of an aggregate (window). Those are ordered by columns that are never NULL.
 NEVER_NULL = {"cut_second", "entry_key", "from_second", "to_second", "started_second", "stint_key"}

@@ -31,6 +31,7 @@ spans as (
         min(started_at) as started_at,
         case when count(ended_at) = count(*) then max(ended_at) end as ended_at,
         max_by(state, concat(lpad(cast(started_second as {{ dbt.type_string() }}), 12, '0'), coalesce(state, ''))) as state,
+        {{ latest_outcome('state', 'ended_at', 'started_second') }} as outcome,
         cast(count(distinct attempt_key) as bigint) as attempt_count
     from {{ ref('int_workload_attempts') }}
     group by workload_key
@@ -41,7 +42,7 @@ told as (
 
     select
         tags.workload_key, spans.workload_type, spans.workload_id, tags.team, tags.model, tags.environment, tags.project,
-        spans.state, spans.started_at, spans.ended_at, spans.attempt_count, true as is_registered
+        spans.state, spans.outcome, spans.started_at, spans.ended_at, spans.attempt_count, true as is_registered
     from tags
     inner join spans on tags.workload_key = spans.workload_key
 
@@ -76,6 +77,7 @@ workloads as (
         environment,
         project,
         cast(null as {{ dbt.type_string() }}) as state,
+        'unknown' as outcome,
         cast(null as timestamp) as started_at,
         cast(null as timestamp) as ended_at,
         cast(0 as bigint) as attempt_count,

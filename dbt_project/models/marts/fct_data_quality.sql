@@ -109,6 +109,21 @@ unreceived as (
 
 ),
 
+-- how an attempt ended, and from when on its work was lost, as far as its words can be read
+unread_attempts as (
+
+    select usage_date, workload_key as subject, 'attempts_whose_outcome_is_unknown' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_attempt_outcomes') }}
+    where has_unknown_state
+    group by usage_date, workload_key
+    union all
+    select usage_date, workload_key, 'attempts_whose_checkpoint_is_unreadable', cast(count(*) as bigint)
+    from {{ ref('int_attempt_outcomes') }}
+    where has_unreadable_checkpoint
+    group by usage_date, workload_key
+
+),
+
 measures as (
 
     select * from discarded
@@ -132,6 +147,8 @@ measures as (
     select * from quarantined
     union all
     select * from unreceived
+    union all
+    select * from unread_attempts
 
 )
 

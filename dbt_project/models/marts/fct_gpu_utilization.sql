@@ -18,6 +18,8 @@ gpu_hours as (
         sum(used_weight) as used_weight,
         min(activity_rung) as activity_rung,
         cast(count(distinct case when holder_key <> '' then holder_key end) as bigint) as holder_count,
+        -- who held most of it; of two alike the larger key
+        max_by(workload_key, case when holder_key <> '' then concat(lpad(cast(total_weight as {{ dbt.type_string() }}), 24, '0'), workload_key) end) as main_workload_key,
         bool_or(is_priced) as is_priced
     from {{ ref('int_gpu_hours') }}
     group by usage_date, node_key, gpu_key, hour_from
@@ -155,9 +157,11 @@ final as (
         nodes.node_key is not null as is_known_node,
         gpu_hours.activity_rung,
         coalesce(gpu_hours.holder_count, 0) as holder_count,
+        gpu_hours.main_workload_key,
         {{ gpu_seconds('coalesce(gpu_hours.covered_weight, 0)') }} as covered_seconds,
         {{ gpu_seconds('coalesce(gpu_hours.held_weight, 0)') }} as held_seconds,
         {{ gpu_seconds('coalesce(gpu_hours.measured_weight, 0)') }} as measured_seconds,
+        {{ gpu_seconds('coalesce(gpu_hours.used_weight, 0)', scaled=true) }} as active_seconds,
         {{ gpu_seconds('coalesce(by_gpu.billed_weight, 0)', scaled=true) }} as billed_seconds,
         {%- for class in gpu_cost_classes() %}
         {{ gpu_seconds('coalesce(by_gpu.' ~ class ~ '_weight, 0)', scaled=true) }} as {{ class }}_seconds,

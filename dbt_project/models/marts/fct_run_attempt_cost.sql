@@ -14,7 +14,10 @@ attempts as (
         min(attempt_id) as attempt_id,
         min(started_at) as started_at,
         case when count(ended_at) = count(*) then max(ended_at) end as ended_at,
-        max(state) as state
+        max(state) as state,
+        {{ latest_outcome('state', 'ended_at', 'started_second') }} as outcome,
+        {{ rolled_back_label('labels') }} as rolled_back_label,
+        {{ last_checkpoint_second('labels') }} as checkpoint_second
     from {{ ref('int_workload_attempts') }}
     group by attempt_key
 
@@ -46,16 +49,41 @@ summed as (
 
 ),
 
+rolled_back as (
+
+    select workload_key, attempt_key, sum(rolled_back_weight) as rolled_back_weight, cast(sum(rolled_back_cost) as decimal(38, 12)) as rolled_back_cost
+    from {{ ref('int_rolled_back_days') }}
+    group by workload_key, attempt_key
+
+),
+
+judged as (
+
+    select
+        attempt_key,
+        attempt_id,
+        started_at,
+        ended_at,
+        state,
+        outcome,
+        case when {{ has_known_rollback('outcome', 'rolled_back_label', 'checkpoint_second') }}
+            then {{ rolled_back_from('outcome', 'rolled_back_label', 'checkpoint_second') }} is not null end as is_rolled_back
+    from attempts
+
+),
+
 final as (
 
     select
         {{ dbt.split_part('summed.workload_key', "'/'", 1) }} as workload_type,
         summed.workload_key,
         summed.attempt_key,
-        attempts.attempt_id,
-        attempts.state,
-        attempts.started_at,
-        attempts.ended_at,
+        judged.attempt_id,
+        judged.state,
+        case when summed.attempt_key <> '' then coalesce(judged.outcome, 'unknown') end as outcome,
+        judged.is_rolled_back,
+        judged.started_at,
+        judged.ended_at,
         summed.first_usage_date,
         summed.last_usage_date,
         {{ gpu_seconds('summed.held_weight') }} as held_gpu_seconds,
@@ -72,9 +100,13 @@ final as (
         summed.other_cost as other_cost_usd,
         summed.distributed_cost as distributed_cost_usd,
         summed.billed_cost as billed_cost_usd,
-        summed.list_cost as list_cost_usd
+        summed.list_cost as list_cost_usd,
+        case when judged.is_rolled_back is not null then {{ gpu_seconds('coalesce(rolled_back.rolled_back_weight, 0)') }} end as rolled_back_gpu_seconds,
+        case when judged.is_rolled_back is not null and summed.effective_cost is not null
+            then coalesce(rolled_back.rolled_back_cost, cast(0 as decimal(38, 12))) end as rolled_back_cost_usd
     from summed
-    left join attempts on summed.attempt_key = attempts.attempt_key
+    left join judged on summed.attempt_key = judged.attempt_key
+    left join rolled_back on summed.workload_key = rolled_back.workload_key and summed.attempt_key = rolled_back.attempt_key
 
 )
 

@@ -44,6 +44,7 @@ final as (
         workloads.environment,
         workloads.project,
         workloads.state,
+        workloads.outcome,
         workloads.started_at,
         workloads.ended_at,
         cast(sum(case when attempts.attempt_key <> '' then 1 else 0 end) as bigint) as attempt_count,
@@ -68,6 +69,15 @@ final as (
         cast(sum(attempts.distributed_cost_usd) as decimal(38, 12)) as distributed_cost_usd,
         cast(sum(attempts.billed_cost_usd) as decimal(38, 12)) as billed_cost_usd,
         cast(sum(attempts.list_cost_usd) as decimal(38, 12)) as list_cost_usd,
+        {%- for outcome in ['succeeded', 'failed', 'preempted'] %}
+        cast(sum(case when attempts.run_cost_usd is null then null when attempts.outcome = '{{ outcome }}' then attempts.run_cost_usd else 0 end) as decimal(38, 12)) as {{ outcome }}_cost_usd,
+        {%- endfor %}
+        cast(sum(case when attempts.run_cost_usd is null then null when attempts.outcome in ('succeeded', 'failed', 'preempted') then 0 else attempts.run_cost_usd end)
+            as decimal(38, 12)) as other_outcome_cost_usd,
+        cast(sum(attempts.rolled_back_gpu_seconds) as decimal(38, 6)) as rolled_back_gpu_seconds,
+        cast(sum(attempts.rolled_back_cost_usd) as decimal(38, 12)) as rolled_back_cost_usd,
+        cast(sum(case when attempts.run_cost_usd is null then null when attempts.attempt_key <> '' and attempts.is_rolled_back is null then attempts.run_cost_usd else 0 end)
+            as decimal(38, 12)) as rollback_unknown_cost_usd,
         max(estimates.estimated_cost_usd) as estimated_cost_usd,
         cast(coalesce(max(estimates.estimated_gpu_seconds), 0) as decimal(38, 6)) as estimated_gpu_seconds,
         max(energy.energy_joules) as energy_joules,
@@ -80,7 +90,7 @@ final as (
     left join energy on attempts.workload_key = energy.workload_key
     group by
         attempts.workload_key, attempts.workload_type, workloads.workload_id, workloads.team, workloads.model, workloads.environment,
-        workloads.project, workloads.state, workloads.started_at, workloads.ended_at
+        workloads.project, workloads.state, workloads.outcome, workloads.started_at, workloads.ended_at
 
 )
 
