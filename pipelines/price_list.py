@@ -1,6 +1,6 @@
 """The weights of the split method ``price_list``: what a GPU, a vCPU and a GiB cost an hour, regressed from the user's own price list.
 
-Belongs here: the schema of an entry, and non-negative least squares in exact rationals. Does not: which nodes the weights split (SQL),
+Belongs here: the schema of an entry, non-negative least squares in exact rationals, and the relation that SQL reads. Does not: which nodes the weights split (SQL),
 the policy file (policy.py).
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+import duckdb
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MICRO = 1_000_000
@@ -52,6 +53,16 @@ class Weight:
     is_zeroed: bool
 
 
+def write_price_list(connection: duckdb.DuckDBPyConnection, entries: Sequence[PriceListEntry]) -> None:
+    """Replace ``policy.price_list_weights`` by the weights of ``entries``; without entries it is empty."""
+    connection.execute(
+        "create or replace table policy.price_list_weights (resource varchar, gpu_model varchar, weight bigint, is_zeroed boolean)"
+    )
+    if entries:
+        rows = [(w.resource, w.gpu_model, w.micro_usd, w.is_zeroed) for w in regress(entries)]
+        connection.executemany("insert into policy.price_list_weights values (?, ?, ?, ?)", rows)
+
+
 def model_words(name: str) -> str:
     """A GPU model as words: lower case, letters and digits, one blank between two (the macro ``model_words`` in SQL)."""
     return re.sub("[^a-z0-9]+", " ", name.lower()).strip()
@@ -77,9 +88,7 @@ def regress(entries: Sequence[PriceListEntry]) -> list[Weight]:
     _require_determined(rows, names)
     solution = non_negative_least_squares(rows, prices)
     resources = [*(("gpu", m) for m in models), ("vcpu", None), ("memory_gib", None)]
-    return [
-        Weight(resource, model, round(value * MICRO), value == 0) for (resource, model), value in zip(resources, solution, strict=True)
-    ]
+    return [Weight(resource, model, round(value * MICRO), value == 0) for (resource, model), value in zip(resources, solution, strict=True)]
 
 
 def non_negative_least_squares(rows: Sequence[Row], prices: Row) -> Row:
