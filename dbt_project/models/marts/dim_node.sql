@@ -27,7 +27,7 @@ parts as (
         ranked.node_key,
         ranked.valid_from,
         ranked.valid_to,
-        ranked.gpu_model,
+        coalesce(ranked.gpu_model, '') as entry_key,
         max(ranked.gpu_count) as gpu_count
     from ranked
     inner join ranked as latest
@@ -36,13 +36,13 @@ parts as (
         and ranked.valid_from is not distinct from latest.valid_from
         and ranked.valid_to is not distinct from latest.valid_to
         and ranked.source = latest.source
-    group by ranked.node_key, ranked.valid_from, ranked.valid_to, ranked.gpu_model
+    group by ranked.node_key, ranked.valid_from, ranked.valid_to, coalesce(ranked.gpu_model, '')
 
 ),
 
 machines as (
 
-    select node_key, valid_from, valid_to, cast(sum(gpu_count) as bigint) as gpu_count, {{ ordered_text('gpu_model', ' + ', 'gpu_model') }} as gpu_model
+    select node_key, valid_from, valid_to, cast(sum(gpu_count) as bigint) as gpu_count, {{ ordered_text("nullif(entry_key, '')", ' + ', 'entry_key') }} as gpu_model
     from parts
     group by node_key, valid_from, valid_to
 

@@ -95,6 +95,7 @@ weighed as (
 
     select
         asked.*,
+        asked.attempt_key as requester_key,
         stretches.window_key,
         methods.method,
         methods.is_in_force,
@@ -115,7 +116,7 @@ running as (
     select
         *,
         sum(own_weight) over (
-            partition by usage_date, node_key, from_second, window_key, method order by attempt_key rows between unbounded preceding and current row
+            partition by usage_date, node_key, from_second, window_key, method order by requester_key rows between unbounded preceding and current row
         ) as weight_so_far,
         sum(own_weight) over (partition by usage_date, node_key, from_second, window_key, method) as weight_of_all
     from weighed

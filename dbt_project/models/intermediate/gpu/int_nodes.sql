@@ -58,8 +58,8 @@ most_gpus as (
 -- JSON arrays joined as texts
 gpu_lists as (
 
-    select usage_date, node_key, concat('[', {{ ordered_text("substring(gpus, 2, length(gpus) - 2)", ',', 'gpus') }}, ']') as gpus
-    from (select distinct usage_date, node_key, gpus from keyed where length(gpus) > 2) as lists
+    select usage_date, node_key, concat('[', {{ ordered_text("substring(entry_key, 2, length(entry_key) - 2)", ',', 'entry_key') }}, ']') as gpus
+    from (select distinct usage_date, node_key, gpus as entry_key from keyed where length(gpus) > 2) as lists
     group by usage_date, node_key
 
 ),
