@@ -24,7 +24,7 @@ def _check(subject: str, ok: bool, finding: str, remedy: str = "") -> dict[str, 
 
 def examine(settings: Settings) -> dict[str, Any]:
     """Every check with its finding; ``ok`` is False where one failed."""
-    checks = [*_versions(), *_paths(settings), *_sources(settings), _lock(settings), _freshness(settings)]
+    checks = [*_versions(), *_paths(settings), *_price_list(settings), *_sources(settings), _lock(settings), _freshness(settings)]
     return {"ok": all(c["ok"] for c in checks), "checks": checks}
 
 
@@ -57,6 +57,23 @@ def _paths(settings: Settings) -> list[dict[str, Any]]:
         _check("home", writable, str(home), "make the folder writable"),
         _check("disk", free > 2 << 30, f"{free / (1 << 30):.1f} GiB free", "a night needs room for a copy of the release"),
     ]
+
+
+def _price_list(settings: Settings) -> list[dict[str, Any]]:
+    """What the policy's price list makes of a GPU, a vCPU and a GiB; a resource that the prices give no value is named."""
+    from pipelines.policy import load_policy
+    from pipelines.price_list import regress
+
+    try:
+        entries = load_policy(settings.policy_path).price_list
+    except ApportionError as error:
+        return [_check("policy rules", False, error.what, error.remedy or "")]
+    if not entries:
+        return []
+    weights = [(" ".join(filter(None, (w.resource, w.gpu_model))), w) for w in regress(entries)]
+    priced = ", ".join(f"{name} {w.micro_usd / 1_000_000:.6f}" for name, w in weights if not w.is_zeroed)
+    zeroed = ", ".join(name for name, w in weights if w.is_zeroed)
+    return [_check("price list", True, f"an hour, fitted: {priced}" + (f"; no value of its own: {zeroed}" if zeroed else ""))]
 
 
 def _sources(settings: Settings) -> list[dict[str, Any]]:

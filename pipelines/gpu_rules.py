@@ -13,7 +13,7 @@ from typing import Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SplitMethod = Literal["gpu_only", "weights_9_1", "base_price", "fixed_95_3_2"]
+SplitMethod = Literal["gpu_only", "weights_9_1", "base_price", "fixed_95_3_2", "price_list"]
 
 
 class _Dated(BaseModel):

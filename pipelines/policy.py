@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipelines.errors import UsageError
 from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
+from pipelines.price_list import PriceListEntry, regress, write_price_list
 
 CanonicalKey = Literal["team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace"]
 
@@ -105,6 +106,7 @@ class Policy(BaseModel):
     attribution: AttributionRules = AttributionRules()
     sharing: list[SharingRule] = Field(default_factory=list)
     node_split: list[NodeSplitRule] = Field(default_factory=list)
+    price_list: list[PriceListEntry] = Field(default_factory=list)
     distribution: list[DistributionRule] = Field(default_factory=list)
 
     @field_validator("distribution")
@@ -114,6 +116,19 @@ class Policy(BaseModel):
         if repeated := sorted({name for name in ids if ids.count(name) > 1}):
             raise ValueError(f"rule {repeated[0]} stands twice; ids are unique")
         return rules
+
+    @field_validator("price_list")
+    @classmethod
+    def _prices_tell_the_weights(cls, entries: list[PriceListEntry]) -> list[PriceListEntry]:
+        if entries:
+            regress(entries)
+        return entries
+
+    @model_validator(mode="after")
+    def _price_list_is_there_where_it_is_asked_for(self) -> Policy:
+        if "price_list" in (self.attribution.gpu_split_method, *(rule.method for rule in self.node_split)) and not self.price_list:
+            raise ValueError("the method price_list needs entries under `price_list`")
+        return self
 
     @property
     def digest(self) -> str:
@@ -148,6 +163,7 @@ class Policy(BaseModel):
         if values:
             connection.executemany("insert into policy.tag_values values (?, ?, ?)", values)
         write_gpu_rules(connection, self.sharing, self.node_split)
+        write_price_list(connection, self.price_list)
         self._write_distribution(connection)
 
     def _write_distribution(self, connection: duckdb.DuckDBPyConnection) -> None:

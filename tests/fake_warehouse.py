@@ -70,6 +70,7 @@ TABLES = {
     " delivery_residual decimal(38,12), allocation_residual_usd decimal(38,12)",
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12)",
+    "fct_method_sensitivity": "usage_date date, team varchar, workload_key varchar, method varchar, cost_usd decimal(38,12)",
     "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
 }
 
@@ -171,6 +172,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_gpu_utilization": [(day, hour, "n1", "n1|0", 3600, 1200, 0, 2400, 0, 0, 0, 0.5, "priced", 9, 3, 0, 6, 0, 0, 0)],
         "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
         "fct_inference_unit_cost_hourly": [(day, "chat", hour, 0, 4, None, None, None, "no_successful_request", "priced")],
+        "fct_method_sensitivity": [(day, "vision", "training_run/r1", "gpu_only", 6)],
         "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
     }
     for table, values in rows.items():

@@ -1,5 +1,6 @@
 -- Law of money: the dollars of the GPU hours of a node sum to the compute charges of its billed windows, and the dollars and seconds by
--- class sum to the GPU hour (seconds are rounded down to a millionth each, six classes).
+-- class sum to the GPU hour (seconds are rounded down to a millionth each, six classes). Under every split method the compute charges of
+-- GPU nodes are what the methods' comparison sums to.
 with
 
 hours as (
@@ -44,6 +45,26 @@ charged as (
     where windows.billed_seconds > 0 and windows.gpu_count > 0
     group by windows.usage_date, windows.node_key
 
+),
+
+compared as (
+
+    select usage_date, method, sum(cost_usd) as cost_usd, sum(in_force_cost_usd) as in_force_cost_usd
+    from {{ ref('fct_method_sensitivity') }}
+    where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    group by usage_date, method
+
+),
+
+compute as (
+
+    select bucket_nodes.usage_date, sum(buckets.effective_cost) as cost_usd
+    from {{ ref('int_bucket_nodes') }} as bucket_nodes
+    inner join {{ ref('int_charge_buckets') }} as buckets
+        on bucket_nodes.usage_date = buckets.usage_date and bucket_nodes.bucket_key = buckets.bucket_key
+    where bucket_nodes.compute_kind is not null
+    group by bucket_nodes.usage_date
+
 )
 
 select coalesce(charged.usage_date, published.usage_date) as usage_date, coalesce(charged.node_key, published.node_key) as subject, 'node' as broken
@@ -59,3 +80,8 @@ union all
 select usage_date, gpu_key, 'seconds by class'
 from hours
 where abs(billed_seconds - ({% for class in gpu_cost_classes() %}{{ class }}_seconds{{ ' + ' if not loop.last }}{% endfor %})) > 0.000006
+union all
+select coalesce(compute.usage_date, compared.usage_date), compared.method, 'split method'
+from compute
+full outer join compared on compute.usage_date = compared.usage_date
+where compute.cost_usd is distinct from compared.cost_usd or compute.cost_usd is distinct from compared.in_force_cost_usd

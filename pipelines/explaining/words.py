@@ -20,6 +20,7 @@ EVIDENCE: dict[str, tuple[str, str | None]] = {
     "count_only": ("an interval says how many GPUs, nothing says which: taken from what was free", "Who holds a GPU"),
     "mixed": ("several kinds of evidence within the window (interval, label, count)", "Who holds a GPU"),
     "holder": ("carried by whoever held the node's GPUs, by their GPU time", "Node price"),
+    "cpu_request": ("asked for vCPUs and memory of a GPU node and for no GPU: its part of the host", "Node price"),
     "tag": ("an exact tag of the charge", None),
     "distribution": ("a distribution rule of the policy", None),
     "none": ("", None),  # the class and the reason say it
@@ -29,6 +30,7 @@ METHODS: dict[str, tuple[str, str | None]] = {
     "weights_9_1": ("the node's price is split 9 : 0.9 : 0.1 per GPU, vCPU and GB (weights_9_1)", "Node price"),
     "base_price": ("the node's price is split by base prices per GPU, vCPU and GB (base_price)", "Node price"),
     "fixed_95_3_2": ("95 % of the node's price lies on its GPUs, 3 % on processors, 2 % on memory (fixed_95_3_2)", "Node price"),
+    "price_list": ("the node's price is split by your own price list per GPU model, vCPU and GiB (price_list)", "Node price"),
     "even": ("in equal parts", None),
     "cost": ("by the recipients' own effective cost of the day", None),
     "gpu_hours": ("by the recipients' own GPU time of the day", None),

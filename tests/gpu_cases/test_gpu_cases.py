@@ -50,7 +50,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 def test_names_of_cases_are_unique() -> None:
-    for names in ([c.name for c in CASES], [c.cluster.name for c in CASES], [n.hostname for c in CASES for n in set(c.cluster.nodes)]):
+    for names in (
+        [c.name for c in CASES],
+        [c.cluster.name for c in CASES],
+        [name for c in CASES for name in {n.hostname for n in c.cluster.nodes}],
+    ):
         assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
 
 

@@ -137,7 +137,11 @@ def write_nodes(path: Path, clusters: Sequence[Cluster]) -> None:
     """The inventory: one row for each validity stretch of each node. Each cluster is a provider of its own: its bill comes by itself."""
     rows = []
     for cluster, node in ((c, n) for c in clusters for n in c.nodes):
-        gpus = json.dumps([{"uuid": g.uuid, "index": g.index, "pci_bus_id": g.pci} for g in node.gpus]) if node.lists_gpus else ""
+        gpus = (
+            json.dumps([{"uuid": g.uuid, "index": g.index, "pci_bus_id": g.pci, "model": g.model} for g in node.gpus])
+            if node.lists_gpus
+            else ""
+        )
         for first, last in node.validity or ((None, None),):
             rows.append(
                 [node.hostname, node.provider or cluster.name, node.resource_id, node.gpu_count, node.gpu_model, node.vcpus, node.memory_gib,

@@ -1,4 +1,5 @@
--- Grain: a node over one validity interval. Of several inventory rows for it the same one is shown that attribution takes.
+-- Grain: a node over one validity interval. Of several inventory rows for it the same one is shown that attribution takes; rows of its source
+-- that name other GPU models are parts of the machine.
 with
 
 nodes as (
@@ -20,6 +21,33 @@ ranked as (
 
 ),
 
+parts as (
+
+    select
+        ranked.node_key,
+        ranked.valid_from,
+        ranked.valid_to,
+        coalesce(ranked.gpu_model, '') as entry_key,
+        max(ranked.gpu_count) as gpu_count
+    from ranked
+    inner join ranked as latest
+        on latest.choice = 1
+        and ranked.node_key = latest.node_key
+        and ranked.valid_from is not distinct from latest.valid_from
+        and ranked.valid_to is not distinct from latest.valid_to
+        and ranked.source = latest.source
+    group by ranked.node_key, ranked.valid_from, ranked.valid_to, coalesce(ranked.gpu_model, '')
+
+),
+
+machines as (
+
+    select node_key, valid_from, valid_to, cast(sum(gpu_count) as bigint) as gpu_count, {{ ordered_text("nullif(entry_key, '')", ' + ', 'entry_key') }} as gpu_model
+    from parts
+    group by node_key, valid_from, valid_to
+
+),
+
 tag_sets as (
 
     select * from {{ ref('int_tag_sets') }}
@@ -31,8 +59,8 @@ select
     lower(nodes.hostname) as node,
     nodes.provider,
     nodes.resource_id,
-    nodes.gpu_count,
-    nodes.gpu_model,
+    machines.gpu_count,
+    machines.gpu_model,
     nodes.vcpus,
     nodes.memory_gib,
     nodes.pool,
@@ -42,5 +70,9 @@ select
     nodes.valid_from,
     nodes.valid_to
 from ranked as nodes
+inner join machines
+    on nodes.node_key = machines.node_key
+    and nodes.valid_from is not distinct from machines.valid_from
+    and nodes.valid_to is not distinct from machines.valid_to
 left join tag_sets on nodes.labels = tag_sets.tags
 where nodes.choice = 1

@@ -44,12 +44,32 @@ ledger as (
 
 ),
 
+-- seconds on GPU nodes of attempts that ask for no GPU, billed or not
+cpu_only as (
+
+    select usage_date, workload_key, attempt_key, cast(sum(seconds) as bigint) as seconds
+    from {{ ref('int_cpu_only_weights') }}
+    where coalesce(is_in_force, true)
+    group by usage_date, workload_key, attempt_key
+
+),
+
+keys as (
+
+    select usage_date, workload_key, attempt_key from ledger
+    union
+    select usage_date, workload_key, attempt_key from gpu_hours
+    union
+    select usage_date, workload_key, attempt_key from cpu_only
+
+),
+
 joined as (
 
     select
-        coalesce(ledger.usage_date, gpu_hours.usage_date) as usage_date,
-        coalesce(ledger.workload_key, gpu_hours.workload_key) as workload_key,
-        coalesce(ledger.attempt_key, gpu_hours.attempt_key) as attempt_key,
+        keys.usage_date,
+        keys.workload_key,
+        keys.attempt_key,
         ledger.team,
         ledger.model,
         ledger.environment,
@@ -59,6 +79,7 @@ joined as (
         cast(coalesce(gpu_hours.used_weight, 0) as bigint) as used_weight,
         cast(coalesce(gpu_hours.unbilled_weight, 0) as bigint) as unbilled_weight,
         cast(coalesce(gpu_hours.awaiting_weight, 0) as bigint) as awaiting_weight,
+        coalesce(cpu_only.seconds, 0) as cpu_only_seconds,
         cast(ledger.effective_cost as decimal(38, 12)) as effective_cost,
         cast(ledger.billed_cost as decimal(38, 12)) as billed_cost,
         cast(ledger.list_cost as decimal(38, 12)) as list_cost,
@@ -67,11 +88,13 @@ joined as (
         cast(ledger.unknown_cost as decimal(38, 12)) as unknown_cost,
         cast(ledger.other_cost as decimal(38, 12)) as other_cost,
         cast(coalesce(ledger.distributed_cost, 0) as decimal(38, 12)) as distributed_cost
-    from ledger
-    full outer join gpu_hours
-        on ledger.usage_date = gpu_hours.usage_date
-        and ledger.workload_key = gpu_hours.workload_key
-        and ledger.attempt_key = gpu_hours.attempt_key
+    from keys
+    left join ledger
+        on keys.usage_date = ledger.usage_date and keys.workload_key = ledger.workload_key and keys.attempt_key = ledger.attempt_key
+    left join gpu_hours
+        on keys.usage_date = gpu_hours.usage_date and keys.workload_key = gpu_hours.workload_key and keys.attempt_key = gpu_hours.attempt_key
+    left join cpu_only
+        on keys.usage_date = cpu_only.usage_date and keys.workload_key = cpu_only.workload_key and keys.attempt_key = cpu_only.attempt_key
 
 )
 

@@ -14,34 +14,15 @@ bucket_nodes as (
 
 ),
 
-methods as (
+window_shares as (
 
-    select * from {{ ref('int_node_methods') }}
+    select * from {{ ref('int_window_shares') }}
 
 ),
 
 windows as (
 
     select * from {{ ref('int_node_windows') }}
-
-),
-
-window_classes as (
-
-    select
-        window_key,
-        workload_key,
-        attempt_key,
-        cost_class,
-        reason,
-        case when min(evidence) < max(evidence) then 'mixed' else min(evidence) end as evidence,
-        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
-        sharing,
-        is_unmeasured,
-        sum(rung_coverage_weight) as rung_coverage_weight,
-        sum(weight) as weight
-    from {{ ref('int_gpu_window_classes') }}
-    group by window_key, workload_key, attempt_key, cost_class, reason, sharing, is_unmeasured
 
 ),
 
@@ -69,24 +50,21 @@ on_node as (
 by_telemetry as (
 
     select
-        on_node.bucket_key, on_node.usage_date, on_node.node_key, window_classes.workload_key, window_classes.attempt_key,
-        window_classes.cost_class, components.component, 'telemetry' as route, window_classes.reason, window_classes.evidence,
-        components.method_id, window_classes.activity_rung, window_classes.sharing, window_classes.is_unmeasured,
-        {{ ratio_of_millionths(int_div(wide_int('window_classes.rung_coverage_weight'), wide_int('window_classes.weight'))) }} as activity_coverage_ratio,
-        {{ wide_int('window_classes.weight') }} * components.component_weight as weight,
-        case when components.component = 'gpu' then window_classes.weight end as gpu_second_weight
+        on_node.bucket_key, on_node.usage_date, on_node.node_key, window_shares.workload_key, window_shares.attempt_key,
+        window_shares.cost_class, window_shares.component, 'telemetry' as route, window_shares.reason, window_shares.evidence,
+        window_shares.method_id, window_shares.activity_rung, window_shares.sharing, window_shares.is_unmeasured, window_shares.activity_coverage_ratio,
+        window_shares.weight, window_shares.gpu_second_weight
     from on_node
-    inner join window_classes on on_node.window_key = window_classes.window_key
-    inner join methods as components on on_node.usage_date = components.usage_date and on_node.node_key = components.node_key
+    inner join window_shares on on_node.window_key = window_shares.window_key
     where on_node.compute_kind is not null
 
 ),
 
 holder_weights as (
 
-    select window_key, workload_key, attempt_key, sum(weight) as weight
-    from window_classes
-    where attempt_key is not null
+    select window_key, workload_key, attempt_key, sum(gpu_second_weight) as weight
+    from window_shares
+    where attempt_key is not null and component = 'gpu'
     group by window_key, workload_key, attempt_key
 
 ),
@@ -200,7 +178,6 @@ by_tag_or_none as (
 shares as (
 
     select * from by_telemetry
-    where weight > 0
     union all
     select * from carried_by_holders
     union all

@@ -1,6 +1,7 @@
 -- Grain: billing window x stretch of seconds on which its billed seconds lie: the earliest seconds of the node's validity within the
 -- window; for a node without validity, from its first observed slot, else from the window's start. A window whose validity is too
--- short for what was billed keeps the rest as unplaced_seconds on its first row.
+-- short for what was billed keeps the rest as unplaced_seconds on its first row. A stretch ends where the node's size changes: gpu_count,
+-- vcpus and memory_gib are the size then.
 with
 
 windows as (
@@ -12,6 +13,12 @@ windows as (
 validity as (
 
     select * from {{ ref('int_node_validity') }}
+
+),
+
+sizes as (
+
+    select * from {{ ref('int_node_sizes') }}
 
 ),
 
@@ -63,11 +70,31 @@ assumed as (
 
 ),
 
-stretches as (
+timed as (
 
     select * from inventoried
     union all
     select * from assumed
+
+),
+
+stretches as (
+
+    select
+        timed.window_key,
+        timed.usage_date,
+        timed.node_key,
+        timed.window_from,
+        timed.window_to,
+        timed.billed_seconds,
+        greatest(timed.from_second, sizes.from_second) as from_second,
+        least(timed.to_second, sizes.to_second) as to_second
+    from timed
+    inner join sizes
+        on timed.usage_date = sizes.usage_date
+        and timed.node_key = sizes.node_key
+        and sizes.from_second < timed.to_second
+        and sizes.to_second > timed.from_second
 
 ),
 
@@ -91,7 +118,6 @@ placed as (
         node_key,
         window_from,
         window_to,
-        gpu_count,
         billed_seconds,
         from_second as billed_from,
         from_second + greatest(0, least(to_second - from_second, billed_seconds - seconds_before)) as billed_to,
@@ -103,8 +129,7 @@ placed as (
 unplaced as (
 
     -- a billed window in which the inventory does not have the node at all
-    select windows.window_key, windows.usage_date, windows.node_key, windows.window_from, windows.window_to, windows.gpu_count,
-        windows.billed_seconds, windows.window_from as billed_from, windows.window_from as billed_to, 0 as valid_seconds
+    select windows.window_key, windows.usage_date, windows.node_key, windows.window_from, windows.window_to, windows.billed_seconds, windows.window_from as billed_from, windows.window_from as billed_to, 0 as valid_seconds
     from windows
     left join placed on windows.window_key = placed.window_key
     where placed.window_key is null
@@ -120,8 +145,18 @@ every as (
 )
 
 select
-    *,
-    case when row_number() over (partition by window_key order by billed_from) = 1
-        then billed_seconds - sum(billed_to - billed_from) over (partition by window_key) else 0 end as unplaced_seconds,
-    abs(valid_seconds - billed_seconds) > {{ parameter('billed_window_tolerance_seconds') }} as is_mismatched
+    every.*,
+    sizes.gpu_count,
+    sizes.vcpus,
+    sizes.memory_gib,
+    sizes.gpu_price_weight,
+    sizes.is_mixed,
+    case when row_number() over (partition by every.window_key order by every.billed_from) = 1
+        then every.billed_seconds - sum(every.billed_to - every.billed_from) over (partition by every.window_key) else 0 end as unplaced_seconds,
+    abs(every.valid_seconds - every.billed_seconds) > {{ parameter('billed_window_tolerance_seconds') }} as is_mismatched
 from every
+inner join sizes
+    on every.usage_date = sizes.usage_date
+    and every.node_key = sizes.node_key
+    and every.billed_from >= sizes.from_second
+    and every.billed_from < sizes.to_second

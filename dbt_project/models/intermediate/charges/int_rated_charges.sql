@@ -44,7 +44,11 @@ timed as (
         rates.delivery_id,
         rates.file_name,
         rates.row_number,
-        sum(least(rates.to_second, hours.hour_from + 3600) - greatest(rates.from_second, hours.hour_from)) as billed_seconds
+        sum(least(rates.to_second, hours.hour_from + 3600) - greatest(rates.from_second, hours.hour_from)) as billed_seconds,
+        sum(
+            (least(rates.to_second, hours.hour_from + 3600) - greatest(rates.from_second, hours.hour_from))
+            * case when rates.rate_unit = 'gpu_hour' then rates.gpu_count else 1 end
+        ) as unit_seconds
     from rates
     inner join hours
         on rates.usage_date = hours.usage_date
@@ -59,11 +63,23 @@ timed as (
 counted as (
 
     select
-        timed.*,
+        timed.usage_date,
+        timed.node_key,
+        timed.hour_from,
+        timed.rate_rule,
+        timed.rate_unit,
+        timed.hourly_rate,
+        timed.currency,
+        timed.source,
+        timed.provider,
+        timed.delivery_id,
+        timed.file_name,
+        timed.row_number,
+        timed.billed_seconds,
         nodes.resource_id,
         nodes.zone,
         nodes.labels,
-        {{ wide_int("timed.billed_seconds * case when timed.rate_unit = 'gpu_hour' then nodes.gpu_count else 1 end") }} as unit_seconds,
+        {{ wide_int('timed.unit_seconds') }} as unit_seconds,
         {{ allocation_units('timed.hourly_rate') }} as rate_units
     from timed
     inner join nodes on timed.usage_date = nodes.usage_date and timed.node_key = nodes.node_key

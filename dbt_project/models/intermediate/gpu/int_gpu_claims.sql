@@ -112,11 +112,26 @@ labelled_stints as (
 
 ),
 
+-- the most GPUs that the node has while the stint runs
+stint_sizes as (
+
+    select stints.usage_date, stints.node_key, stints.stint_key, max(sizes.gpu_count) as gpu_count
+    from stints
+    inner join {{ ref('int_node_sizes') }} as sizes
+        on stints.usage_date = sizes.usage_date
+        and stints.node_key = sizes.node_key
+        and stints.from_second < sizes.to_second
+        and stints.to_second > sizes.from_second
+    group by stints.usage_date, stints.node_key, stints.stint_key
+
+),
+
 counted as (
 
-    select stints.*, nodes.gpu_count as node_gpu_count
+    select stints.*, stint_sizes.gpu_count as node_gpu_count
     from stints
-    inner join {{ ref('int_nodes') }} as nodes on stints.usage_date = nodes.usage_date and stints.node_key = nodes.node_key
+    inner join stint_sizes
+        on stints.usage_date = stint_sizes.usage_date and stints.node_key = stint_sizes.node_key and stints.stint_key = stint_sizes.stint_key
     left join labelled_stints
         on stints.usage_date = labelled_stints.usage_date
         and stints.node_key = labelled_stints.node_key

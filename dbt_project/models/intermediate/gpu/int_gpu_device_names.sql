@@ -1,5 +1,5 @@
 -- Grain: day x node x name of a GPU there -> its key. Names come from telemetry (UUID, PCI bus id, index), from the inventory, and
--- from intervals that name a GPU nobody else knows.
+-- from intervals that name a GPU nobody else knows. gpu_model: as the inventory lists it, else as its telemetry says; NULL: nobody does.
 with
 
 units as (
@@ -26,7 +26,8 @@ telemetry_names as (
 
 inventory_elements as (
 
-    select element_source as gpus, {{ json_text('element', 'uuid') }} as gpu_uuid, {{ json_text('element', 'index') }} as gpu_index, {{ json_text('element', 'pci_bus_id') }} as pci_bus_id
+    select element_source as gpus, {{ json_text('element', 'uuid') }} as gpu_uuid, {{ json_text('element', 'index') }} as gpu_index, {{ json_text('element', 'pci_bus_id') }} as pci_bus_id,
+        {{ json_text('element', 'model') }} as gpu_model
     from {{ json_elements('nodes', 'gpus') }} as gpu_elements
 
 ),
@@ -39,6 +40,7 @@ inventory_gpus as (
         inventory_elements.gpu_uuid,
         inventory_elements.gpu_index,
         inventory_elements.pci_bus_id,
+        inventory_elements.gpu_model,
         coalesce(
             by_uuid.gpu_key, by_pci.gpu_key, by_index.gpu_key,
             concat(nodes.node_key, '|', lower(coalesce(inventory_elements.gpu_uuid, inventory_elements.pci_bus_id, inventory_elements.gpu_index)))
@@ -99,6 +101,24 @@ all_names as (
 
 ),
 
+listed_models as (
+
+    select usage_date, node_key, gpu_key, max(gpu_model) as gpu_model
+    from inventory_gpus
+    where gpu_model is not null
+    group by usage_date, node_key, gpu_key
+
+),
+
+seen_models as (
+
+    select usage_date, node_key, gpu_key, max(gpu_model) as gpu_model
+    from units
+    where gpu_model is not null
+    group by usage_date, node_key, gpu_key
+
+),
+
 ranked as (
 
     select *, row_number() over (partition by usage_date, node_key, device_name order by name_rank, gpu_key) as choice
@@ -106,6 +126,10 @@ ranked as (
 
 )
 
-select usage_date, node_key, device_name, gpu_key
+select ranked.usage_date, ranked.node_key, ranked.device_name, ranked.gpu_key, coalesce(listed_models.gpu_model, seen_models.gpu_model) as gpu_model
 from ranked
-where choice = 1
+left join listed_models
+    on ranked.usage_date = listed_models.usage_date and ranked.node_key = listed_models.node_key and ranked.gpu_key = listed_models.gpu_key
+left join seen_models
+    on ranked.usage_date = seen_models.usage_date and ranked.node_key = seen_models.node_key and ranked.gpu_key = seen_models.gpu_key
+where ranked.choice = 1

@@ -85,6 +85,8 @@ placed as (
         hostname,
         gpu_ids,
         gpu_count,
+        vcpus,
+        memory_gib,
         namespace,
         pod,
         pod_uid,

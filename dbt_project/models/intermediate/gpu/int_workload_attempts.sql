@@ -39,6 +39,8 @@ attempts as (
         lower(hostname) as hostname,
         gpu_ids,
         gpu_count,
+        vcpus,
+        memory_gib,
         namespace,
         pod,
         pod_uid,

@@ -24,7 +24,7 @@ nodes as (
 rates as (
 
     -- where the rate card is the bill there is nothing to estimate, and without a price that estimates nobody asked for one
-    select rates.*, nodes.gpu_count
+    select rates.*
     from {{ ref('int_node_rates') }} as rates
     inner join nodes on rates.usage_date = nodes.usage_date and rates.node_key = nodes.node_key
     where not coalesce(rates.is_bill, false)

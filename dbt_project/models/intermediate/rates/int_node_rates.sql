@@ -36,6 +36,12 @@ validity as (
 
 ),
 
+sizes as (
+
+    select * from {{ ref('int_node_sizes') }}
+
+),
+
 matches as (
 
     select
@@ -75,6 +81,8 @@ cuts as (
     union
     select usage_date, node_key, to_second from validity
     union
+    select usage_date, node_key, from_second from sizes
+    union
     select usage_date, node_key, from_second from matches
     union
     select usage_date, node_key, to_second from matches
@@ -94,8 +102,13 @@ pieces as (
 
 stretches as (
 
-    select pieces.*
+    select pieces.*, sizes.gpu_count
     from pieces
+    inner join sizes
+        on pieces.usage_date = sizes.usage_date
+        and pieces.node_key = sizes.node_key
+        and pieces.from_second >= sizes.from_second
+        and pieces.to_second <= sizes.to_second
     inner join validity
         on pieces.usage_date = validity.usage_date
         and pieces.node_key = validity.node_key
@@ -111,6 +124,7 @@ ranked as (
         stretches.node_key,
         stretches.from_second,
         stretches.to_second,
+        stretches.gpu_count,
         matches.rate_rule,
         matches.rate_unit,
         matches.hourly_rate,
@@ -137,7 +151,7 @@ ranked as (
 
 )
 
-select usage_date, node_key, from_second, to_second, rate_rule, rate_unit, hourly_rate, hourly_rate_usd, currency, is_bill, source, provider,
+select usage_date, node_key, from_second, to_second, gpu_count, rate_rule, rate_unit, hourly_rate, hourly_rate_usd, currency, is_bill, source, provider,
     delivery_id, file_name, row_number
 from ranked
 where choice = 1
