@@ -1,4 +1,4 @@
--- Law of time: the weights of a billing window (28ths of a GPU x seconds x millionths) sum to 28 x GPUs x billed seconds x 1000000
+-- Law of time: the weights of a billing window (parts of a GPU x seconds x millionths) sum to its GPUs x billed seconds
 -- exactly: every billed GPU-second is in one class, once.
 with
 
@@ -14,4 +14,4 @@ select windows.window_key, windows.usage_date, windows.node_key, classed.weight,
 from {{ ref('int_node_windows') }} as windows
 full outer join classed on windows.window_key = classed.window_key
 where windows.window_key is null
-    or coalesce(classed.weight, 0) <> 28 * windows.gpu_count * windows.billed_seconds * 1000000
+    or coalesce(classed.weight, 0) <> {{ wide_int(gpu_parts()) }} * windows.gpu_count * windows.billed_seconds * 1000000

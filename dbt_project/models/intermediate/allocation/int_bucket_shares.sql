@@ -74,7 +74,7 @@ by_telemetry as (
         components.method_id, window_classes.activity_rung, window_classes.sharing, window_classes.is_unmeasured,
         {{ ratio_of_millionths(int_div(wide_int('window_classes.rung_coverage_weight'), wide_int('window_classes.weight'))) }} as activity_coverage_ratio,
         {{ wide_int('window_classes.weight') }} * components.component_weight as weight,
-        case when components.component = 'gpu' then window_classes.weight end as gpu_second_weight
+        case when components.component = 'gpu' then {{ wide_int('window_classes.weight') }} end as gpu_second_weight
     from on_node
     inner join window_classes on on_node.window_key = window_classes.window_key
     inner join methods as components on on_node.usage_date = components.usage_date and on_node.node_key = components.node_key
@@ -99,7 +99,7 @@ carried_by_holders as (
         'holder' as evidence, cast(null as {{ dbt.type_string() }}) as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung,
         {{ not_shared() }},
         {{ wide_int('holder_weights.weight') }} as weight,
-        cast(null as bigint) as gpu_second_weight
+        {{ wide_int('null') }} as gpu_second_weight
     from on_node
     inner join holder_weights on on_node.window_key = holder_weights.window_key
     where on_node.compute_kind is null
@@ -141,7 +141,7 @@ by_split as (
         'rule' as route, cast(null as {{ dbt.type_string() }}) as reason, 'split_cost_allocation' as evidence,
         'split_cost_allocation' as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung, {{ not_shared() }},
         {{ wide_int('sum(splits.weight)') }} as weight,
-        cast(null as bigint) as gpu_second_weight
+        {{ wide_int('null') }} as gpu_second_weight
     from whole_buckets
     inner join {{ ref('int_split_weights') }} as splits
         on whole_buckets.usage_date = splits.usage_date
@@ -190,7 +190,7 @@ by_tag_or_none as (
         cast(null as {{ dbt.type_string() }}) as activity_rung,
         {{ not_shared() }},
         {{ wide_int('1') }} as weight,
-        cast(null as bigint) as gpu_second_weight
+        {{ wide_int('null') }} as gpu_second_weight
     from whole_buckets
     left join split_buckets on whole_buckets.bucket_key = split_buckets.bucket_key and whole_buckets.usage_date = split_buckets.usage_date
     where split_buckets.bucket_key is null

@@ -1,4 +1,4 @@
--- Grain: billing window x segment of a unit inside its billed seconds: who holds it, whether it is known, how active. Segments of
+-- Grain: billing window x segment of a unit (one row for each of its holders) inside its billed seconds: who holds it, whether it is known, how active. Segments of
 -- GPUs above the inventory's count (a device told under two names) are left out, and counted in fct_data_quality.
 with
 

@@ -1,4 +1,4 @@
--- Grain: day x node x GPU x hour x holder: seconds held, covered, measured and used, billed or not (weights in 28ths of a GPU).
+-- Grain: day x node x GPU x hour x holder: seconds held, covered, measured and used, billed or not (weights in parts of a GPU x seconds).
 with
 
 segments as (

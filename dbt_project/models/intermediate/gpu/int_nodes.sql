@@ -36,7 +36,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by usage_date, node_key order by coalesce(row_from_second, 0) desc, source, gpu_count desc, gpu_model, pool, labels, gpus, volumes, aliases
+            partition by usage_date, node_key order by coalesce(row_from_second, 0) desc, source, gpu_count desc, gpu_model, gpu_sharing, gpu_replicas, pool, labels, gpus, volumes, aliases
         ) as recency,
         count(row_from_second) over (partition by usage_date, node_key) = count(*) over (partition by usage_date, node_key) as has_from,
         count(row_to_second) over (partition by usage_date, node_key) = count(*) over (partition by usage_date, node_key) as has_to,
@@ -57,6 +57,8 @@ nodes as (
         provider,
         gpu_count,
         gpu_model,
+        gpu_sharing,
+        gpu_replicas,
         vcpus,
         memory_gib,
         pool,
