@@ -14,6 +14,12 @@ case
 end
 {%- endmacro %}
 
+{#- Whose activity a segment's is: its holder's; that of the time in which nobody holds the unit (''); or of what sharers leave ('-'), which would
+    otherwise make free time look busy. -#}
+{% macro activity_holder(segments) -%}
+coalesce({{ segments }}.attempt_key, case when {{ segments }}.is_rest then '-' else '' end)
+{%- endmacro %}
+
 {#- Judged seconds as (columns, cost_class, weight in parts of a GPU x seconds x millionths). -#}
 {% macro gpu_class_weights(relation, columns) -%}
     select {{ columns | join(', ') }}, 'used' as cost_class, unit_share * seconds * activity_ppm as weight

@@ -304,8 +304,26 @@ def not_declared() -> Case:
     )
 
 
+def rest_and_free_time() -> Case:
+    """A pod that asks for half is there until 10:30 at activity 1; then nobody, at 0. What it leaves is busy with it and says nothing of the free time
+    after: $0.90 used, $0.90 unattributed beside its label, $1.80 idle."""
+    at = node("restfree")
+    seen = pods(at, 1, TEN, HALF) + samples(at, HALF, ELEVEN, sm_active="0")
+    cluster = Cluster("restfree", nodes=[at], charges=[charge(at, "3.6")], samples=seen)
+    cluster.intervals = [run("restfree-r", at, TEN, HALF, gpu_count="0.5", namespace="ml", pod="restfree-0")]
+    return Case(
+        "what_sharers_leave_does_not_make_free_time_busy",
+        cluster,
+        ledger={
+            Row("training_run/restfree-r", "used", None, "fractional", True): "0.9",
+            Row(None, "unattributed", "shared_unlabelled", "fractional", True): "0.9",
+            Row(None, "unallocated_idle"): "1.8",
+        },
+    )
+
+
 CASES = [
     time_sliced_pods(), four_quarters(), three_quarters(), counted_fractions(), whole_beats_fraction(), half_chosen_by_label(), identical_copies(),
     one_of_four_labelled(), more_pods_than_replicas(), jobs_under_mps(), by_memory(), copied_memory(), by_process_utilization(), virtual_gpus(),
-    shared_in_turn(), not_declared(),
+    shared_in_turn(), not_declared(), rest_and_free_time(),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
--- Grain: day x unit x hour x holder ('' where nobody holds): the mean activity over the observed slots of that holder, from the one
+-- Grain: day x unit x hour x holder ('' where nobody holds, '-' what sharers leave): the mean activity over the observed slots of that holder, from the one
 -- series that observed most of the hour, on the highest rung of the ladder that has a value.
 {% set observed = [
   'usage_date', 'unit_key', 'hour_from', 'holder_key', 'series_key', 'observed_slots', 'sm_active_slots', 'sm_active_ppm', 'gr_engine_active_slots',
@@ -25,8 +25,8 @@ details as (
 
 segments as (
 
-    select usage_date, unit_key, from_second, to_second, hour_from, coalesce(attempt_key, '') as holder_key, is_first_share
-    from {{ ref('int_gpu_segments') }}
+    select usage_date, unit_key, from_second, to_second, hour_from, {{ activity_holder('all_segments') }} as holder_key, is_first_share
+    from {{ ref('int_gpu_segments') }} as all_segments
 
 ),
 

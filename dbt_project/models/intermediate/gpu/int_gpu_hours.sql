@@ -117,7 +117,7 @@ summed as (
         on segments.usage_date = activity.usage_date
         and segments.unit_key = activity.unit_key
         and segments.hour_from = activity.hour_from
-        and coalesce(segments.attempt_key, '') = activity.holder_key
+        and {{ activity_holder('segments') }} = activity.holder_key
     group by segments.usage_date, segments.node_key, segments.gpu_key, segments.hour_from, coalesce(segments.attempt_key, '')
 
 ),

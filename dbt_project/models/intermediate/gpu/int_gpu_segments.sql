@@ -190,6 +190,7 @@ segments as (
             when covered.is_remainder then covered.segment_reason
             when covered.is_covered then coalesce(sharers.rest_reason, pool_holders.rest_reason)
         end as segment_reason,
+        coalesce(sharers.rest_reason, pool_holders.rest_reason) is not null as is_rest,
         coalesce(sharers.share_rank, pool_holders.share_rank, 1) = 1 as is_first_share
     from covered
     left join pool_holders

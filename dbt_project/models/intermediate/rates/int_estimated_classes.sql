@@ -79,7 +79,7 @@ measured as (
         on segments.usage_date = activity.usage_date
         and segments.unit_key = activity.unit_key
         and segments.hour_from = activity.hour_from
-        and coalesce(segments.attempt_key, '') = activity.holder_key
+        and {{ activity_holder('segments') }} = activity.holder_key
 
 ),
 
