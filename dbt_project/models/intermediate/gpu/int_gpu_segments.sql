@@ -184,7 +184,7 @@ segments as (
         coalesce(sharers.evidence, covered.evidence, pool_holders.evidence, 'none') as evidence,
         covered.is_covered,
         covered.naming_intervals > 1 and sharers.unit_key is null as is_contested,
-        coalesce(sharers.sharing, case when pool_holders.is_fraction = 1 and covered.sharing = 'none' then 'fractional' end, covered.sharing) as sharing,
+        coalesce(sharers.sharing, case when pool_holders.is_fraction = 1 and covered.sharing in ('none', 'mig') then 'fractional' end, covered.sharing) as sharing,
         coalesce(sharers.is_unmeasured, pool_holders.is_fraction = 1, false) as is_unmeasured,
         case
             when covered.is_remainder then covered.segment_reason
