@@ -113,7 +113,19 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("intermediate.int_gpu_segments", SEGMENT | {"unit_key": "v", "from_second": DAY_FROM, "to_second": DAY_FROM + 3600})
     ],
     # 6/7 of a GPU, all day
-    "law_a_gpu_is_one_gpu": [("intermediate.int_gpu_fleet", {"usage_date": DAY, "gpu_key": "g", "unit_key": "g", "unit_share": 6_177_600, "from_second": DAY_FROM, "to_second": DAY_FROM + 86400})],
+    "law_a_gpu_is_one_gpu": [
+        (
+            "intermediate.int_gpu_fleet",
+            {
+                "usage_date": DAY,
+                "gpu_key": "g",
+                "unit_key": "g",
+                "unit_share": 6_177_600,
+                "from_second": DAY_FROM,
+                "to_second": DAY_FROM + 86400,
+            },
+        )
+    ],
     # a holds the second minute twice
     "law_no_attempt_second_is_held_twice": [
         ("intermediate.int_gpu_segments", SEGMENT | {"from_second": DAY_FROM, "to_second": DAY_FROM + 120}),

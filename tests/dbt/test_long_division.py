@@ -29,7 +29,7 @@ def query() -> Iterator[Query]:
     macros = environment.from_string((dbt.PROJECT / "macros" / "allocate.sql").read_text(encoding="utf-8")).module
     floor, remainder = (getattr(macros, name)("u", "w", "t") for name in ("allocation_floor", "allocation_remainder"))
     with duckdb.connect() as connection:
-        yield connection, f"select {floor}, {remainder} from (select $1::hugeint as u, $2::hugeint as w, $3::hugeint as t)"
+        yield connection, f"select {floor}, {remainder} from (select $1::hugeint as u, $2::hugeint as w, $3::hugeint as t)"  # noqa: S608
 
 
 def divided(query: Query, units: int, weight: int, total: int) -> tuple[int, int]:

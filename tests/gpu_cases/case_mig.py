@@ -50,7 +50,11 @@ def seven_slices() -> Case:
 def two_threes() -> Case:
     """3g + 3g use 6 of 7 compute and 8 of 8 memory slices: the seventh is stranded. Samples of the bare device say nothing about it."""
     at = node("mig33")
-    seen = instance(at, 1, "3g.40gb", pod="mig33-1") + instance(at, 2, "3g.40gb", pod="mig33-2") + samples(at, TEN + 300, ELEVEN - 300, sm_active="1")
+    seen = (
+        instance(at, 1, "3g.40gb", pod="mig33-1")
+        + instance(at, 2, "3g.40gb", pod="mig33-2")
+        + samples(at, TEN + 300, ELEVEN - 300, sm_active="1")
+    )
     return Case(
         "two_threes_strand_a_seventh",
         Cluster("mig33", nodes=[at], charges=[charge(at, "7")], samples=seen),

@@ -93,14 +93,13 @@ ranked as (
         candidates.*,
         pieces.from_second,
         pieces.to_second,
-        sum(candidates.unit_share) over (
+        row_number() over (
             partition by candidates.usage_date, candidates.gpu_key, pieces.from_second
             order by
                 case when candidates.seen_to > pieces.from_second then 0 else 1 end,
                 case when candidates.is_instance then 0 else 1 end,
                 candidates.seen_to desc, candidates.seen_from desc, candidates.unit_key
-            rows between unbounded preceding and current row
-        ) as running_share
+        ) as unit_rank
     from pieces
     inner join candidates
         on pieces.usage_date = candidates.usage_date
@@ -112,9 +111,18 @@ ranked as (
 
 ),
 
+running as (
+
+    select
+        *,
+        sum(unit_share) over (partition by usage_date, gpu_key, from_second order by unit_rank rows between unbounded preceding and current row) as running_share
+    from ranked
+
+),
+
 taken as (
 
-    select * from ranked
+    select * from running
     where running_share <= {{ gpu_parts() }}
 
 ),
