@@ -189,8 +189,8 @@ def test_golden_hour_in_focus_terms(focus):
                 "AllocatedRatio": Decimal("0.210937500000"),
                 "UsageUnit": "GPU-Seconds",
                 "UsageQuantity": Decimal(4050),
-                "x_Weight": "113400000000",  # 4,050 s x 28 parts of a GPU x 1,000,000
-                "x_TotalWeight": "537600000000",  # 19,200 s, the same
+                "x_Weight": "29189160000000000",  # 4,050 s x 7,207,200 parts of a GPU x 1,000,000
+                "x_TotalWeight": "138378240000000000",  # 19,200 s, the same
                 "x_CostClass": "used",
                 "x_Component": "gpu",
                 "x_Evidence": "interval",

@@ -7,12 +7,43 @@
 {{ wide_int('abs(' ~ amount ~ ') * 1000000000000') }}
 {%- endmacro %}
 
+{#- units x weight / total_weight: the whole quotient, and what is left of it. The product may have more than 38 digits (a daily window of 16 GPUs, split
+    between GPUs and host: weights of 1e26): there, and only there, it is divided digit by digit in base 1e6, exactly. -#}
 {% macro allocation_floor(units, weight, total_weight) -%}
-{{ int_div(units ~ ' * ' ~ weight, total_weight) }}
+case when {{ fits_38_digits(units, total_weight) }} then {{ int_div(units ~ ' * ' ~ weight, total_weight) }} else {{ long_quotient(units, weight, total_weight) }} end
 {%- endmacro %}
 
 {% macro allocation_remainder(units, weight, total_weight) -%}
-(({{ units }} * {{ weight }}) % {{ total_weight }})
+case when {{ fits_38_digits(units, total_weight) }} then ({{ units }} * {{ weight }}) % {{ total_weight }} else {{ long_remainder(units, weight, total_weight, 0) }} end
+{%- endmacro %}
+
+{#- Whether units x weight stays under 1e37 for every weight up to the total. -#}
+{% macro fits_38_digits(units, total_weight) -%}
+(cast({{ units }} as double) * cast({{ total_weight }} as double) < 1e37)
+{%- endmacro %}
+
+{#- The digit of `units` in base 1e6 at a place (3 is the highest, and takes all that is above it). -#}
+{% macro base_million_digit(units, place) -%}
+{%- if place == 0 -%}({{ units }} % 1000000)
+{%- elif place == 3 -%}{{ int_div(units, '1000000000000000000') }}
+{%- else -%}({{ int_div(units, '1' ~ '000000' * place) }} % 1000000)
+{%- endif -%}
+{%- endmacro %}
+
+{#- Long division: what is carried from the places above, times 1e6, plus the digit of this place times the weight. -#}
+{% macro long_dividend(units, weight, total_weight, place) -%}
+({%- if place < 3 -%}{{ long_remainder(units, weight, total_weight, place + 1) }} * 1000000 + {% endif -%}
+{{ base_million_digit(units, place) }} * {{ weight }})
+{%- endmacro %}
+
+{% macro long_remainder(units, weight, total_weight, place) -%}
+({{ long_dividend(units, weight, total_weight, place) }} % {{ total_weight }})
+{%- endmacro %}
+
+{% macro long_quotient(units, weight, total_weight) -%}
+({%- for place in [3, 2, 1, 0] -%}
+{{ int_div(long_dividend(units, weight, total_weight, place), total_weight) }}{% if place %} * {{ '1' ~ '000000' * place }} + {% endif -%}
+{%- endfor -%})
 {%- endmacro %}
 
 {% macro allocation_amount(amount, floor_units, leftover_units, remainder_rank) -%}
@@ -32,9 +63,9 @@ coalesce({{ compute_kind }} = 'gpu' or ({{ compute_kind }} = 'instance' and (
   {%- endfor %})), false)
 {%- endmacro %}
 
-{#- Seconds of whole GPUs from a weight in 28ths x seconds (x millionths where `scaled`), rounded down to a millionth of a second. -#}
+{#- Seconds of whole GPUs from a weight in parts of a GPU x seconds (x millionths where `scaled`), rounded down to a millionth of a second. -#}
 {% macro gpu_seconds(weight, scaled=false) -%}
-cast(cast({{ int_div(wide_int(weight) if scaled else wide_int(weight) ~ ' * 1000000', '28') }} as decimal(38, 0)) * cast('0.000001' as decimal(7, 6)) as decimal(38, 6))
+cast(cast({{ int_div(wide_int(weight) if scaled else wide_int(weight) ~ ' * 1000000', gpu_parts()) }} as decimal(38, 0)) * cast('0.000001' as decimal(7, 6)) as decimal(38, 6))
 {%- endmacro %}
 
 {#- The cost bases that are allocated, each by itself with the same weights. -#}

@@ -1,9 +1,12 @@
 {#- The classes of GPU-seconds (attribution rules, section 5), for billed seconds and for estimated ones alike. -#}
 
-{#- What a stretch of a unit's seconds is: `held` is still to be split by its activity. -#}
+{#- What a stretch of a unit's seconds is: `held` is still to be split by its activity. A reason of the segment itself (what a MIG layout or the holders
+    of a shared GPU leave) decides before all else. -#}
 {% macro gpu_judgement() -%}
 case
-  when is_remainder then 'stranded'
+  when segment_reason = 'outside_any_instance' then 'stranded'
+  when segment_reason in ('profile_fits', 'unrequested_share') then 'unallocated_idle'
+  when segment_reason = 'shared_unlabelled' then 'unattributed'
   when not is_covered or activity_ppm is null or evidence = 'count_only' then 'unknown'
   when attempt_key is not null then 'held'
   when activity_ppm <= {{ parameter('idle_threshold_ppm') }} then 'unallocated_idle'
@@ -11,7 +14,13 @@ case
 end
 {%- endmacro %}
 
-{#- Judged seconds as (columns, cost_class, weight in 28ths of a GPU x seconds x millionths). -#}
+{#- Whose activity a segment's is: its holder's; that of the time in which nobody holds the unit (''); or of what sharers leave ('-'), which would
+    otherwise make free time look busy. -#}
+{% macro activity_holder(segments) -%}
+coalesce({{ segments }}.attempt_key, case when {{ segments }}.is_rest then '-' else '' end)
+{%- endmacro %}
+
+{#- Judged seconds as (columns, cost_class, weight in parts of a GPU x seconds x millionths). -#}
 {% macro gpu_class_weights(relation, columns) -%}
     select {{ columns | join(', ') }}, 'used' as cost_class, unit_share * seconds * activity_ppm as weight
     from {{ relation }}

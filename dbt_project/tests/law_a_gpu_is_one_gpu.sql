@@ -1,12 +1,27 @@
--- Law of time: the units of a physical GPU (itself, or its MIG instances and what they leave) sum to one GPU, and in no hour is it
--- held, measured or billed for more seconds than the hour has.
+-- Law of time: in every hour the units of a physical GPU (itself, or its MIG instances and what they leave), and the shares of their holders,
+-- sum to one GPU, and it is not held, measured or covered for more seconds than the hour has.
 with
+
+days as (
+
+    select * from {{ ref('int_days') }}
+
+),
 
 units as (
 
-    select usage_date, gpu_key, sum(unit_share) as unit_share
-    from {{ ref('int_gpu_fleet') }}
-    group by usage_date, gpu_key
+    select fleet.usage_date, fleet.gpu_key, sum(fleet.unit_share * (fleet.to_second - fleet.from_second)) as weight
+    from {{ ref('int_gpu_fleet') }} as fleet
+    group by fleet.usage_date, fleet.gpu_key
+
+),
+
+shares as (
+
+    select usage_date, gpu_key, hour_from, sum(unit_share * (to_second - from_second)) as weight
+    from {{ ref('int_gpu_segments') }}
+    where usage_date in (select usage_date from days)
+    group by usage_date, gpu_key, hour_from
 
 ),
 
@@ -36,9 +51,13 @@ hours as (
 
 )
 
-select usage_date, gpu_key, 'shares of its units' as broken, cast(unit_share as {{ dbt.type_string() }}) as found
+select usage_date, gpu_key, 'parts of its units' as broken, cast(weight as {{ dbt.type_string() }}) as found
 from units
-where unit_share <> 28
+where weight <> {{ gpu_parts() }} * 86400
+union all
+select usage_date, gpu_key, 'parts of its holders', cast(weight as {{ dbt.type_string() }})
+from shares
+where weight <> {{ gpu_parts() }} * 3600
 union all
 select usage_date, gpu_key, 'seconds of an hour', cast(greatest(held_seconds, measured_seconds, covered_seconds) as {{ dbt.type_string() }})
 from hours

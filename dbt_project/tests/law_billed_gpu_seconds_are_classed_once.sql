@@ -1,5 +1,5 @@
--- Law of time: the weights of a billing window (28ths of a GPU x seconds x millionths) sum to 28 x GPUs x billed seconds x 1000000
--- exactly, with as many GPUs as the node has in each second: every billed GPU-second is in one class, once.
+-- Law of time: the weights of a billing window (parts of a GPU x seconds x millionths) sum to its GPUs x billed seconds exactly, with as
+-- many GPUs as the node has in each second: every billed GPU-second is in one class, once.
 with
 
 classed as (
@@ -27,4 +27,4 @@ full outer join classed on windows.window_key = classed.window_key
 left join billed on windows.window_key = billed.window_key
 where windows.window_key is null
     or coalesce(billed.billed_seconds, 0) <> windows.billed_seconds
-    or coalesce(classed.weight, 0) <> 28 * coalesce(billed.gpu_seconds, 0) * 1000000
+    or coalesce(classed.weight, 0) <> {{ wide_int(gpu_parts()) }} * coalesce(billed.gpu_seconds, 0) * 1000000

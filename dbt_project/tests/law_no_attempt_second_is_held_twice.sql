@@ -46,4 +46,4 @@ union all
 select pooled.usage_date, pooled.attempt_key, pooled.node_key, pooled.from_second
 from pooled
 inner join counts on pooled.attempt_key = counts.attempt_key
-where pooled.held_share > 28 * counts.gpu_count
+where pooled.held_share > {{ gpu_parts() }} * counts.gpu_count

@@ -1,29 +1,40 @@
--- Law of time: the segments of a unit tile its UTC day: each begins where the one before ended, the first at 00:00, the last ends at
--- 24:00. So no second of a unit is missing and none is held twice.
+-- Law of time: the stretches of a unit tile the time in which it is there (its day, unless a GPU's MIG layout changed): each begins where
+-- the one before ended, and in each the shares of its holders sum to the unit. So no second is missing and none is held twice.
 with
 
-days as (
+fleet as (
 
-    select * from {{ ref('int_days') }}
+    select * from {{ ref('int_gpu_fleet') }}
+
+),
+
+stretches as (
+
+    select usage_date, unit_key, from_second, to_second, sum(unit_share) as held_share
+    from {{ ref('int_gpu_segments') }}
+    group by usage_date, unit_key, from_second, to_second
 
 ),
 
 followed as (
 
     select
-        usage_date,
-        unit_key,
-        from_second,
-        to_second,
+        *,
         lag(to_second) over (partition by usage_date, unit_key order by from_second, to_second) as previous_to_second,
         lead(from_second) over (partition by usage_date, unit_key order by from_second, to_second) as next_from_second
-    from {{ ref('int_gpu_segments') }}
+    from stretches
 
 )
 
 select followed.usage_date, followed.unit_key, followed.from_second, followed.to_second
 from followed
-inner join days on followed.usage_date = days.usage_date
+left join fleet
+    on followed.usage_date = fleet.usage_date
+    and followed.unit_key = fleet.unit_key
+    and followed.from_second >= fleet.from_second
+    and followed.from_second < fleet.to_second
 where followed.to_second <= followed.from_second
-    or coalesce(followed.previous_to_second, days.day_from) <> followed.from_second
-    or coalesce(followed.next_from_second, days.day_to) <> followed.to_second
+    or fleet.unit_key is null
+    or followed.held_share <> fleet.unit_share
+    or (followed.from_second <> fleet.from_second and coalesce(followed.previous_to_second, -1) <> followed.from_second)
+    or (followed.to_second <> fleet.to_second and coalesce(followed.next_from_second, -1) <> followed.to_second)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipelines.settings import Settings
 
 UNIT = Decimal("1e-12")
-ONE_GPU_HOUR = 28 * 3600 * 1_000_000
+ONE_GPU_HOUR = 7_207_200 * 3600 * 1_000_000
 COLUMNS = (
     "usage_date date, node_key varchar, rate_rule varchar, rate_unit varchar, hourly_rate_usd decimal(38,12), gpu_count bigint, is_priced boolean,"
     " workload_key varchar, attempt_key varchar, cost_class varchar, weight bigint"

@@ -15,7 +15,7 @@ from tests.dbt.running import run_dbt
 
 DAY, DAY_FROM = "2026-10-05", 1791158400
 DEFAULTS = {"VARCHAR": "x", "DATE": DAY, "TIMESTAMP": f"{DAY} 10:00:00", "BOOLEAN": False}
-SEGMENT = {"usage_date": DAY, "node_key": "n", "unit_key": "u", "unit_share": 28, "attempt_key": "a", "evidence": "interval"}
+SEGMENT = {"usage_date": DAY, "node_key": "n", "unit_key": "u", "unit_share": 7_207_200, "attempt_key": "a", "evidence": "interval"}
 
 # law -> (relation, a wrong row) ...
 BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -112,8 +112,20 @@ BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "law_segments_tile_the_day": [
         ("intermediate.int_gpu_segments", SEGMENT | {"unit_key": "v", "from_second": DAY_FROM, "to_second": DAY_FROM + 3600})
     ],
-    # 24 of 28 shares
-    "law_a_gpu_is_one_gpu": [("intermediate.int_gpu_fleet", {"usage_date": DAY, "gpu_key": "g", "unit_key": "g", "unit_share": 24})],
+    # 6/7 of a GPU, all day
+    "law_a_gpu_is_one_gpu": [
+        (
+            "intermediate.int_gpu_fleet",
+            {
+                "usage_date": DAY,
+                "gpu_key": "g",
+                "unit_key": "g",
+                "unit_share": 6_177_600,
+                "from_second": DAY_FROM,
+                "to_second": DAY_FROM + 86400,
+            },
+        )
+    ],
     # a holds the second minute twice
     "law_no_attempt_second_is_held_twice": [
         ("intermediate.int_gpu_segments", SEGMENT | {"from_second": DAY_FROM, "to_second": DAY_FROM + 120}),

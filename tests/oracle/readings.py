@@ -30,7 +30,7 @@ DECLARED = """
 
 HOUR, DAY = 3600, 86400
 PPM = 1_000_000
-SHARE = 28  # a whole GPU; published seconds are weights over 28
+SHARE = 7_207_200  # a whole GPU in parts; published seconds are weights over it
 UNIT = Decimal("0.000000000001")
 MAX_GAP_SECONDS = 120
 IDLE_PPM = 10_000

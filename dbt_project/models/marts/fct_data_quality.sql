@@ -66,8 +66,25 @@ surplus as (
 recut_gpus as (
 
     select distinct usage_date, gpu_key as subject, 'mig_layout_changed_within_the_day' as measure, cast(1 as bigint) as measured_value
-    from {{ ref('int_gpu_units') }}
-    where is_reconfigured
+    from {{ ref('int_mig_layouts') }}
+    where is_recut
+
+),
+
+many_labels as (
+
+    -- at one instant, where no sharing is declared: one of them holds the slot
+    select usage_date, node_key as subject, 'several_labels_in_one_slot' as measure, cast(sum(slot_seconds) as bigint) as measured_value
+    from (
+        select distinct details.usage_date, details.node_key, details.unit_key, details.slot_from, max(details.slot_seconds) as slot_seconds
+        from {{ ref('int_gpu_details') }} as details
+        inner join days on details.usage_date = days.usage_date and details.slot_from >= days.day_from
+        inner join (select distinct usage_date, unit_key from {{ ref('int_gpu_fleet') }} where not is_declared) as undeclared
+            on details.usage_date = undeclared.usage_date and details.unit_key = undeclared.unit_key
+        group by details.usage_date, details.node_key, details.unit_key, details.slot_from, details.sampled_micros
+        having min(details.holder_label) < max(details.holder_label)
+    ) as crowded_instants
+    group by usage_date, node_key
 
 ),
 
@@ -139,6 +156,8 @@ measures as (
     select * from surplus
     union all
     select * from recut_gpus
+    union all
+    select * from many_labels
     union all
     select * from empty_intervals
     union all

@@ -119,9 +119,9 @@ by_gpu as (
         node_key,
         gpu_key,
         hour_from,
-        cast(sum(weight) as bigint) as billed_weight,
+        {{ wide_int('sum(weight)') }} as billed_weight,
         {%- for class in gpu_cost_classes() %}
-        cast(sum(case when cost_class = '{{ class }}' then weight else 0 end) as bigint) as {{ class }}_weight,
+        {{ wide_int("sum(case when cost_class = '" ~ class ~ "' then weight else 0 end)") }} as {{ class }}_weight,
         cast(sum(case when cost_class = '{{ class }}' then effective_cost else 0 end) as decimal(38, 12)) as {{ class }}_cost_usd,
         {%- endfor %}
         cast(sum(effective_cost) as decimal(38, 12)) as cost_usd

@@ -77,7 +77,7 @@ carried_by_holders as (
         'holder' as evidence, cast(null as {{ dbt.type_string() }}) as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung,
         {{ not_shared() }},
         {{ wide_int('holder_weights.weight') }} as weight,
-        cast(null as bigint) as gpu_second_weight
+        {{ wide_int('null') }} as gpu_second_weight
     from on_node
     inner join holder_weights on on_node.window_key = holder_weights.window_key
     where on_node.compute_kind is null
@@ -119,7 +119,7 @@ by_split as (
         'rule' as route, cast(null as {{ dbt.type_string() }}) as reason, 'split_cost_allocation' as evidence,
         'split_cost_allocation' as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung, {{ not_shared() }},
         {{ wide_int('sum(splits.weight)') }} as weight,
-        cast(null as bigint) as gpu_second_weight
+        {{ wide_int('null') }} as gpu_second_weight
     from whole_buckets
     inner join {{ ref('int_split_weights') }} as splits
         on whole_buckets.usage_date = splits.usage_date
@@ -168,7 +168,7 @@ by_tag_or_none as (
         cast(null as {{ dbt.type_string() }}) as activity_rung,
         {{ not_shared() }},
         {{ wide_int('1') }} as weight,
-        cast(null as bigint) as gpu_second_weight
+        {{ wide_int('null') }} as gpu_second_weight
     from whole_buckets
     left join split_buckets on whole_buckets.bucket_key = split_buckets.bucket_key and whole_buckets.usage_date = split_buckets.usage_date
     where split_buckets.bucket_key is null

@@ -1,4 +1,4 @@
--- Grain: billing window x GPU x hour x holder x class: its weight (28ths of a GPU x seconds x millionths) and its GPU-seconds. The
+-- Grain: billing window x GPU x hour x holder x class: its weight (parts of a GPU x seconds x millionths) and its GPU-seconds. The
 -- classes of attribution rules, section 5; the weights of one window sum to GPUs x billed seconds exactly.
 with
 
@@ -20,7 +20,7 @@ judged as (
         *,
         {{ gpu_judgement() }} as judgement,
         case
-            when is_remainder then 'outside_any_instance'
+            when segment_reason is not null then segment_reason
             when evidence = 'count_only' then 'count_only'
             when not is_covered then 'no_samples'
             when activity_ppm is null then 'no_activity_value'
@@ -36,7 +36,7 @@ classed as (
     union all
     select window_key, usage_date, node_key, concat(node_key, '|unplaced'), window_from - window_from % 3600, cast(null as {{ dbt.type_string() }}),
         cast(null as {{ dbt.type_string() }}), 'none', cast(null as {{ dbt.type_string() }}), cast(null as bigint), 'none', false, 'billed_window_mismatch',
-        'unknown', 28 * gpu_count * unplaced_seconds * 1000000
+        'unknown', {{ wide_int(gpu_parts()) }} * gpu_count * unplaced_seconds * 1000000
     from windows
     where unplaced_seconds > 0
 
@@ -60,7 +60,7 @@ classes as (
         is_unmeasured,
         -- coverage of the rung, to be divided by the weight: means of coverage are weighted by what they cover
         cast(sum({{ wide_int('weight') }} * rung_coverage_ppm) as decimal(38, 0)) as rung_coverage_weight,
-        cast(sum(weight) as bigint) as weight
+        {{ wide_int('sum(weight)') }} as weight
     from classed
     where weight > 0
     group by window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, cost_class, reason, sharing, is_unmeasured

@@ -1,4 +1,4 @@
--- Grain: billing window x segment of a unit inside its billed seconds: who holds it, whether it is known, how active. Segments of
+-- Grain: billing window x segment of a unit (one row for each of its holders) inside its billed seconds: who holds it, whether it is known, how active. Segments of
 -- GPUs above the inventory's count (a device told under two names) are left out, and counted in fct_data_quality.
 with
 
@@ -64,7 +64,7 @@ measured as (
         on segments.usage_date = activity.usage_date
         and segments.unit_key = activity.unit_key
         and segments.hour_from = activity.hour_from
-        and coalesce(segments.attempt_key, '') = activity.holder_key
+        and {{ activity_holder('segments') }} = activity.holder_key
 
 )
 

@@ -75,7 +75,7 @@ by_gpu_seconds as (
         {{ ratio_of_millionths(int_div(wide_int('window_classes.rung_coverage_weight'), wide_int('window_classes.weight'))) }} as activity_coverage_ratio,
         case when components.component = 'gpu' and components.is_mixed then {{ wide_int('window_classes.priced_weight') }} * components.gpu_seconds
             else {{ wide_int('window_classes.weight') }} * components.component_weight end as weight,
-        case when components.component = 'gpu' then window_classes.weight end as gpu_second_weight
+        case when components.component = 'gpu' then {{ wide_int('window_classes.weight') }} end as gpu_second_weight
     from window_classes
     inner join components on window_classes.window_key = components.window_key
 

@@ -1,5 +1,9 @@
--- Grain: day x unit x hour x holder ('' where nobody holds): the mean activity over the observed slots of that holder, from the one
+-- Grain: day x unit x hour x holder ('' where nobody holds, '-' what sharers leave): the mean activity over the observed slots of that holder, from the one
 -- series that observed most of the hour, on the highest rung of the ladder that has a value.
+{% set observed = [
+  'usage_date', 'unit_key', 'hour_from', 'holder_key', 'series_key', 'observed_slots', 'sm_active_slots', 'sm_active_ppm', 'gr_engine_active_slots',
+  'gr_engine_active_ppm', 'gpu_util_slots', 'gpu_util_ppm'] %}
+
 with
 
 unit_blocks as (
@@ -21,8 +25,8 @@ details as (
 
 segments as (
 
-    select usage_date, unit_key, from_second, to_second, hour_from, coalesce(attempt_key, '') as holder_key
-    from {{ ref('int_gpu_segments') }}
+    select usage_date, unit_key, from_second, to_second, hour_from, {{ activity_holder('all_segments') }} as holder_key, is_first_share
+    from {{ ref('int_gpu_segments') }} as all_segments
 
 ),
 
@@ -35,6 +39,8 @@ plain_observations as (
         segments.holder_key,
         unit_blocks.series_key,
         sum(bit_count(unit_blocks.observed_mask)) as observed_slots,
+        -- once, however many hold the unit together
+        sum(case when segments.is_first_share then bit_count(unit_blocks.observed_mask) else 0 end) as series_slots,
         sum(bit_count(unit_blocks.sm_active_mask)) as sm_active_slots,
         sum(unit_blocks.sm_active_ppm) as sm_active_ppm,
         sum(bit_count(unit_blocks.gr_engine_active_mask)) as gr_engine_active_slots,
@@ -109,7 +115,7 @@ observations as (
         cast(sum(gr_engine_active_ppm) as bigint) as gr_engine_active_ppm,
         cast(sum(gpu_util_slots) as bigint) as gpu_util_slots,
         cast(sum(gpu_util_ppm) as bigint) as gpu_util_ppm
-    from (select * from plain_observations union all select * from detail_observations) as both_kinds
+    from (select {{ observed | join(', ') }} from plain_observations union all select {{ observed | join(', ') }} from detail_observations) as both_kinds
     group by usage_date, unit_key, hour_from, holder_key, series_key
 
 ),
@@ -119,7 +125,7 @@ series_slots as (
     -- a slot cut by an edge has a piece for each holder, and is one slot of its series
     select usage_date, unit_key, hour_from, series_key, sum(slots) as slots
     from (
-        select usage_date, unit_key, hour_from, series_key, sum(observed_slots) as slots
+        select usage_date, unit_key, hour_from, series_key, sum(series_slots) as slots
         from plain_observations
         group by usage_date, unit_key, hour_from, series_key
         union all

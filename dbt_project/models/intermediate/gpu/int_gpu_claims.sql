@@ -1,11 +1,18 @@
 -- Grain: day x unit x stretch of time that somebody claims, with the evidence's priority: 1 the interval names the GPU, 2 a label
--- on the sample, 3 the interval has a count and its label chose the GPU, 4 the interval's count is all of the node.
+-- on the sample, 3 the interval has a count and its label chose the GPU, 4 the interval's count is all of the node. Where it asks for less
+-- than the GPUs it has, `requested_count` (a fraction) and `requested_gpus` say what it wants of each.
 with
 
 fleet as (
 
-    select * from {{ ref('int_gpu_fleet') }}
+    select distinct usage_date, node_key, gpu_key, unit_key, is_declared from {{ ref('int_gpu_fleet') }}
     where not is_remainder
+
+),
+
+gpu_ids as (
+
+    select distinct element_source, element from {{ json_elements(ref('int_workload_attempts'), 'gpu_ids') }} as gpu_id_elements
 
 ),
 
@@ -22,8 +29,7 @@ named as (
     select stints.usage_date, stints.node_key, fleet.unit_key, stints.from_second, stints.to_second, stints.stint_key, stints.attempt_key,
         stints.workload_key, stints.started_second, 1 as priority, 'interval' as evidence
     from stints
-    inner join (select distinct element_source, element from {{ json_elements(ref('int_workload_attempts'), 'gpu_ids') }} as gpu_id_elements) as elements
-        on stints.gpu_ids = elements.element_source
+    inner join gpu_ids as elements on stints.gpu_ids = elements.element_source
     inner join {{ ref('int_gpu_device_names') }} as device_names
         on stints.usage_date = device_names.usage_date
         and stints.node_key = device_names.node_key
@@ -34,8 +40,15 @@ named as (
 
 labelled as (
 
-    select * from {{ ref('int_gpu_coverage') }}
-    where holder_label is not null
+    -- one label at a time, unless sharing is declared
+    select coverage.usage_date, coverage.node_key, coverage.unit_key, coverage.holder_label, coverage.pod_uid, coverage.from_second, coverage.to_second
+    from {{ ref('int_gpu_coverage') }} as coverage
+    left join (select usage_date, unit_key from fleet where is_declared) as declared
+        on coverage.usage_date = declared.usage_date and coverage.unit_key = declared.unit_key
+    where coverage.holder_label is not null and declared.unit_key is null
+    union all
+    select usage_date, node_key, unit_key, holder_label, pod_uid, from_second, to_second
+    from {{ ref('int_gpu_label_coverage') }}
 
 ),
 
@@ -101,7 +114,7 @@ label_chosen as (
         on stints.usage_date = chosen_units.usage_date
         and stints.node_key = chosen_units.node_key
         and stints.stint_key = chosen_units.stint_key
-        and chosen_units.choice <= stints.gpu_count
+        and chosen_units.choice < stints.gpu_count + 1
     where stints.gpu_ids is null
 
 ),
@@ -160,6 +173,22 @@ from_pool as (
 
 ),
 
+named_counts as (
+
+    select element_source as gpu_ids, count(*) as named_gpus from gpu_ids group by element_source
+
+),
+
+fractions as (
+
+    -- a count that is not whole, or less than the GPUs that the interval names
+    select stints.usage_date, stints.stint_key, stints.gpu_count, coalesce(named_counts.named_gpus, cast(-floor(-stints.gpu_count) as bigint)) as requested_gpus
+    from (select distinct usage_date, stint_key, gpu_ids, gpu_count from stints where gpu_count > 0) as stints
+    left join named_counts on stints.gpu_ids = named_counts.gpu_ids
+    where stints.gpu_count <> floor(stints.gpu_count) or stints.gpu_count < named_counts.named_gpus
+
+),
+
 claims as (
 
     select * from named
@@ -174,4 +203,6 @@ claims as (
 
 )
 
-select * from claims
+select claims.*, fractions.gpu_count as requested_count, fractions.requested_gpus
+from claims
+left join fractions on claims.usage_date = fractions.usage_date and claims.stint_key = fractions.stint_key and claims.priority <= 3

@@ -14,12 +14,12 @@ blocks as (
 
     select
         usage_date, source, slot_seconds, hostname, gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, block_from,
-        node_key, unit_key, max(case when is_plain then 1 else 0 end) as plain
+        node_key, unit_key, is_recut
     from {{ ref('int_gpu_unit_blocks') }}
     where not is_plain and usage_date in (select usage_date from {{ source('ops', 'dirty_telemetry_days') }})
     group by
         usage_date, source, slot_seconds, hostname, gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, block_from,
-        node_key, unit_key
+        node_key, unit_key, is_recut
 
 ),
 
@@ -61,6 +61,14 @@ details as (
         and sampled.gpu_index is not distinct from blocks.gpu_index
         and sampled.mig_profile is not distinct from blocks.mig_profile
         and sampled.mig_instance_id is not distinct from blocks.mig_instance_id
+    -- where the MIG layout changed within the day, a unit's samples count while it is there
+    left join {{ ref('int_mig_layouts') }} as layouts
+        on blocks.is_recut = 1
+        and blocks.usage_date = layouts.usage_date
+        and blocks.unit_key = layouts.unit_key
+        and sampled.sampled_second >= layouts.samples_from_second
+        and sampled.sampled_second < layouts.to_second
+    where coalesce(blocks.is_recut, 0) = 0 or layouts.unit_key is not null
 
 )
 

@@ -12,8 +12,8 @@ gpu_evidence as (
 
     select
         usage_date, node_key, hour_from, gpu_key,
-        sum(case when is_covered then to_second - from_second else 0 end) as covered_seconds,
-        sum(case when attempt_key is not null then to_second - from_second else 0 end) as held_seconds
+        sum(case when is_covered then unit_share * (to_second - from_second) else 0 end) as covered_weight,
+        sum(case when attempt_key is not null then unit_share * (to_second - from_second) else 0 end) as held_weight
     from segments
     group by usage_date, node_key, hour_from, gpu_key
 
@@ -23,7 +23,7 @@ ranked as (
 
     select
         *,
-        row_number() over (partition by usage_date, node_key, hour_from order by covered_seconds desc, held_seconds desc, gpu_key) as gpu_rank
+        row_number() over (partition by usage_date, node_key, hour_from order by covered_weight desc, held_weight desc, gpu_key) as gpu_rank
     from gpu_evidence
 
 )

@@ -1,4 +1,4 @@
--- Grain: day x node x GPU x hour x holder: seconds held, covered, measured and used, billed or not (weights in 28ths of a GPU).
+-- Grain: day x node x GPU x hour x holder: seconds held, covered, measured and used, billed or not (weights in parts of a GPU x seconds).
 with
 
 segments as (
@@ -117,7 +117,7 @@ summed as (
         on segments.usage_date = activity.usage_date
         and segments.unit_key = activity.unit_key
         and segments.hour_from = activity.hour_from
-        and coalesce(segments.attempt_key, '') = activity.holder_key
+        and {{ activity_holder('segments') }} = activity.holder_key
     group by segments.usage_date, segments.node_key, segments.gpu_key, segments.hour_from, coalesce(segments.attempt_key, '')
 
 ),

@@ -1,16 +1,10 @@
--- Grain: day x unit x elementary stretch of whole seconds inside one hour: who held it, on what evidence, and whether it is covered
--- by observation. Stretches of a unit tile its day without gap or overlap.
+-- Grain: day x unit x elementary stretch of whole seconds inside one hour x holder (or none): who held how many parts of the unit, on what
+-- evidence, and whether it is covered by observation. The rows of a stretch sum to the unit; the stretches of a unit tile its time.
 with
 
-days as (
+stretches as (
 
-    select * from {{ ref('int_days') }}
-
-),
-
-fleet as (
-
-    select * from {{ ref('int_gpu_fleet') }}
+    select * from {{ ref('int_gpu_stretches') }}
 
 ),
 
@@ -26,95 +20,18 @@ claims as (
 
 ),
 
-hours as (
+sharers as (
 
-    select days.usage_date, days.day_from + slots.slot_number * 3600 as hour_from
-    from days
-    inner join {{ ref('int_slot_numbers') }} as slots on slots.slot_number < 24
+    select
+        *,
+        row_number() over (partition by usage_date, unit_key, from_second order by coalesce(attempt_key, '')) as share_rank
+    from {{ ref('int_gpu_sharers') }}
 
 ),
 
 pool_nodes as (
 
     select distinct usage_date, node_key from claims where priority = 5
-
-),
-
-own_cuts as (
-
-    select usage_date, node_key, unit_key, from_second as cut_second, 0 as is_edge from coverage
-    union all
-    select usage_date, node_key, unit_key, to_second, 0 from coverage
-    union all
-    select usage_date, node_key, unit_key, from_second, case when priority = 2 or from_second <> started_second then 0 else 1 end from claims where unit_key is not null
-    union all
-    select usage_date, node_key, unit_key, to_second, case when priority = 2 then 0 else 1 end from claims where unit_key is not null
-    union all
-    -- where a label's interval begins or ends, the label's meaning changes: an edge
-    select claims.usage_date, claims.node_key, claims.unit_key, stints.ended_second, 1
-    from claims
-    inner join {{ ref('int_workload_attempts') }} as stints on claims.stint_key = stints.stint_key and claims.to_second = stints.ended_second
-    where claims.priority = 2
-    union all
-    -- a fill never passes the end of the node
-    select fleet.usage_date, fleet.node_key, fleet.unit_key, validity.to_second, 1
-    from fleet
-    inner join {{ ref('int_node_validity') }} as validity on fleet.usage_date = validity.usage_date and fleet.node_key = validity.node_key
-    union all
-    select fleet.usage_date, fleet.node_key, fleet.unit_key, hours.hour_from, 0
-    from fleet
-    inner join hours on fleet.usage_date = hours.usage_date
-
-),
-
-pool_cuts as (
-
-    select own_cuts.usage_date, own_cuts.node_key, own_cuts.cut_second
-    from own_cuts
-    inner join pool_nodes on own_cuts.usage_date = pool_nodes.usage_date and own_cuts.node_key = pool_nodes.node_key
-    union
-    select usage_date, node_key, from_second from claims where priority = 5
-    union
-    select usage_date, node_key, to_second from claims where priority = 5
-
-),
-
-cuts as (
-
-    select usage_date, unit_key, cut_second, is_edge from own_cuts
-    union all
-    select fleet.usage_date, fleet.unit_key, pool_cuts.cut_second, 0
-    from fleet
-    inner join pool_cuts on fleet.usage_date = pool_cuts.usage_date and fleet.node_key = pool_cuts.node_key
-
-),
-
-cut_points as (
-
-    select usage_date, unit_key, cut_second, max(is_edge) as is_edge
-    from cuts
-    group by usage_date, unit_key, cut_second
-
-),
-
-stretches as (
-
-    select
-        cut_points.usage_date,
-        fleet.node_key,
-        fleet.gpu_key,
-        cut_points.unit_key,
-        fleet.unit_share,
-        fleet.is_remainder,
-        cut_points.cut_second as from_second,
-        lead(cut_points.cut_second, 1, days.day_to) over (partition by cut_points.usage_date, cut_points.unit_key order by cut_points.cut_second) as to_second,
-        max(case when cut_points.is_edge = 1 then cut_points.cut_second end) over (
-            partition by cut_points.usage_date, cut_points.unit_key order by cut_points.cut_second rows between unbounded preceding and current row
-        ) as latest_edge_second
-    from cut_points
-    inner join fleet on cut_points.usage_date = fleet.usage_date and cut_points.unit_key = fleet.unit_key
-    inner join days on cut_points.usage_date = days.usage_date
-    where cut_points.cut_second >= days.day_from and cut_points.cut_second < days.day_to
 
 ),
 
@@ -149,6 +66,7 @@ held as (
 
 ),
 
+-- the free units of a node, in the order of their names, are laid end to end, and so are the intervals that ask for a count
 free_units as (
 
     select
@@ -156,7 +74,10 @@ free_units as (
         held.node_key,
         held.unit_key,
         held.from_second,
-        row_number() over (partition by held.usage_date, held.node_key, held.from_second order by held.unit_key) as free_rank
+        held.unit_share,
+        sum(held.unit_share) over (
+            partition by held.usage_date, held.node_key, held.from_second order by held.unit_key rows between unbounded preceding and current row
+        ) as last_part
     from held
     inner join pool_nodes on held.usage_date = pool_nodes.usage_date and held.node_key = pool_nodes.node_key
     where held.attempt_key is null and not held.is_remainder
@@ -177,11 +98,12 @@ pool_demand as (
         pool_moments.from_second,
         claims.attempt_key,
         claims.workload_key,
-        sum(attempts.gpu_count) over (
+        attempts.gpu_count <> floor(attempts.gpu_count) as is_fraction,
+        cast(floor(attempts.gpu_count * {{ gpu_parts() }}) as bigint) as wanted_share,
+        sum(cast(floor(attempts.gpu_count * {{ gpu_parts() }}) as bigint)) over (
             partition by pool_moments.usage_date, pool_moments.node_key, pool_moments.from_second order by claims.started_second, claims.stint_key
             rows between unbounded preceding and current row
-        ) as last_rank,
-        attempts.gpu_count
+        ) as last_part
     from pool_moments
     inner join claims
         on pool_moments.usage_date = claims.usage_date
@@ -193,16 +115,40 @@ pool_demand as (
 
 ),
 
-pool_holders as (
+pool_shares as (
 
-    select free_units.usage_date, free_units.unit_key, free_units.from_second, pool_demand.attempt_key, pool_demand.workload_key
+    select
+        free_units.usage_date, free_units.unit_key, free_units.from_second, free_units.unit_share as whole_share, pool_demand.attempt_key, pool_demand.workload_key,
+        max(case when pool_demand.is_fraction then 1 else 0 end) as is_fraction,
+        sum(least(free_units.last_part, pool_demand.last_part)
+            - greatest(free_units.last_part - free_units.unit_share, pool_demand.last_part - pool_demand.wanted_share)) as unit_share
     from free_units
     inner join pool_demand
         on free_units.usage_date = pool_demand.usage_date
         and free_units.node_key = pool_demand.node_key
         and free_units.from_second = pool_demand.from_second
-        and free_units.free_rank <= pool_demand.last_rank
-        and free_units.free_rank > pool_demand.last_rank - pool_demand.gpu_count
+        and free_units.last_part > pool_demand.last_part - pool_demand.wanted_share
+        and free_units.last_part - free_units.unit_share < pool_demand.last_part
+    group by
+        free_units.usage_date, free_units.unit_key, free_units.from_second, free_units.unit_share, pool_demand.attempt_key, pool_demand.workload_key
+
+),
+
+pool_holders as (
+
+    select
+        *,
+        row_number() over (partition by usage_date, unit_key, from_second order by coalesce(attempt_key, '')) as share_rank
+    from (
+        select usage_date, unit_key, from_second, attempt_key, workload_key, 'count_only' as evidence, unit_share, is_fraction, cast(null as {{ dbt.type_string() }}) as rest_reason
+        from pool_shares
+        union all
+        select usage_date, unit_key, from_second, cast(null as {{ dbt.type_string() }}), cast(null as {{ dbt.type_string() }}), 'none', whole_share - sum(unit_share),
+            max(is_fraction), 'unrequested_share'
+        from pool_shares
+        group by usage_date, unit_key, from_second, whole_share
+        having whole_share > sum(unit_share)
+    ) as shares
 
 ),
 
@@ -228,24 +174,34 @@ segments as (
         covered.node_key,
         covered.gpu_key,
         covered.unit_key,
-        covered.unit_share,
+        cast(coalesce(sharers.unit_share, pool_holders.unit_share, covered.unit_share) as bigint) as unit_share,
         covered.is_remainder,
         covered.from_second,
         covered.to_second,
         covered.from_second - covered.from_second % 3600 as hour_from,
-        coalesce(covered.workload_key, pool_holders.workload_key) as workload_key,
-        coalesce(covered.attempt_key, pool_holders.attempt_key) as attempt_key,
-        coalesce(covered.evidence, case when pool_holders.attempt_key is not null then 'count_only' else 'none' end) as evidence,
+        case when sharers.unit_key is not null then sharers.workload_key else coalesce(covered.workload_key, pool_holders.workload_key) end as workload_key,
+        case when sharers.unit_key is not null then sharers.attempt_key else coalesce(covered.attempt_key, pool_holders.attempt_key) end as attempt_key,
+        coalesce(sharers.evidence, covered.evidence, pool_holders.evidence, 'none') as evidence,
         covered.is_covered,
-        covered.naming_intervals > 1 as is_contested,
-        case when covered.unit_key <> covered.gpu_key then 'mig' else 'none' end as sharing,
-        false as is_unmeasured,
-        cast(null as {{ dbt.type_string() }}) as segment_reason
+        covered.naming_intervals > 1 and sharers.unit_key is null as is_contested,
+        coalesce(sharers.sharing, case when pool_holders.is_fraction = 1 and covered.sharing in ('none', 'mig') then 'fractional' end, covered.sharing) as sharing,
+        coalesce(sharers.is_unmeasured, pool_holders.is_fraction = 1, false) as is_unmeasured,
+        case
+            when covered.is_remainder then covered.segment_reason
+            when covered.is_covered then coalesce(sharers.rest_reason, pool_holders.rest_reason)
+        end as segment_reason,
+        coalesce(sharers.rest_reason, pool_holders.rest_reason) is not null as is_rest,
+        coalesce(sharers.share_rank, pool_holders.share_rank, 1) = 1 as is_first_share
     from covered
     left join pool_holders
         on covered.usage_date = pool_holders.usage_date
         and covered.unit_key = pool_holders.unit_key
         and covered.from_second = pool_holders.from_second
+    left join sharers
+        on covered.usage_date = sharers.usage_date
+        and covered.unit_key = sharers.unit_key
+        and covered.from_second >= sharers.from_second
+        and covered.from_second < sharers.to_second
 
 )
 

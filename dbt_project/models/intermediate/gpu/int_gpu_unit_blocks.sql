@@ -9,15 +9,31 @@ blocks as (
 
 ),
 
+layouts as (
+
+    select * from {{ ref('int_mig_layouts') }}
+
+),
+
 units as (
 
-    select * from {{ ref('int_gpu_units') }}
+    -- samples of what is no part of the GPU's MIG layout are set aside: the bare device of a GPU with instances, an instance of the day before
+    select units.*, laid_out.is_recut
+    from {{ ref('int_gpu_units') }} as units
+    left join (select usage_date, unit_key, max(case when is_recut then 1 else 0 end) as is_recut from layouts group by usage_date, unit_key) as laid_out
+        on units.usage_date = laid_out.usage_date and units.unit_key = laid_out.unit_key
+    left join (select distinct usage_date, gpu_key from layouts) as mig_gpus on units.usage_date = mig_gpus.usage_date and units.gpu_key = mig_gpus.gpu_key
+    where laid_out.unit_key is not null or (mig_gpus.gpu_key is null and units.mig_instance_id is null)
 
 ),
 
 edges as (
 
-    select * from {{ ref('int_holder_edges') }}
+    select usage_date, node_key, edge_second from {{ ref('int_holder_edges') }}
+    union
+    select usage_date, node_key, from_second from layouts where is_recut
+    union
+    select usage_date, node_key, to_second from layouts where is_recut
 
 ),
 
@@ -28,6 +44,7 @@ keyed as (
         units.node_key,
         units.gpu_key,
         units.unit_key,
+        units.is_recut,
         blocks.block_from + 60 * blocks.slot_seconds as block_to
     from blocks
     inner join {{ ref('int_gpu_block_nodes') }} as block_nodes
@@ -44,7 +61,6 @@ keyed as (
         and blocks.gpu_index is not distinct from units.gpu_index
         and blocks.mig_profile is not distinct from units.mig_profile
         and blocks.mig_instance_id is not distinct from units.mig_instance_id
-        and not units.is_reconfigured
 
 ),
 
@@ -101,4 +117,13 @@ flagged as (
 
 )
 
-select * from flagged
+-- where the layout changed within the day, a unit's samples count while it is there; int_gpu_details looks at those of blocks that a change cuts
+select flagged.*
+from flagged
+left join layouts
+    on flagged.is_recut = 1
+    and flagged.usage_date = layouts.usage_date
+    and flagged.unit_key = layouts.unit_key
+    and flagged.first_sampled_second >= layouts.samples_from_second
+    and flagged.first_sampled_second < layouts.to_second
+where coalesce(flagged.is_recut, 0) = 0 or not flagged.is_plain or layouts.unit_key is not null

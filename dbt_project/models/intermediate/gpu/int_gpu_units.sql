@@ -1,5 +1,6 @@
 -- Grain: day x telemetry identity of a GPU (as labelled) x node it was on -> its one key there. A unit is a whole GPU, or a
--- MIG instance of one. The device is named by UUID where any of its series has one, else by PCI bus id, else by index.
+-- MIG instance of one (the same instance id under another profile is another). The device is named by UUID where any of its series
+-- has one, else by PCI bus id, else by index.
 with
 
 blocks as (
@@ -21,7 +22,10 @@ identities as (
         blocks.gpu_index,
         blocks.mig_profile,
         blocks.mig_instance_id,
-        max(blocks.gpu_model) as gpu_model
+        max(blocks.gpu_model) as gpu_model,
+        -- from the start of the slot of its first sample to the end of the slot of its last
+        min({{ int_div('blocks.first_sampled_second', 'blocks.slot_seconds') }} * blocks.slot_seconds) as seen_from_second,
+        max(blocks.block_from + (60 - bit_count((blocks.observed_mask & -blocks.observed_mask) - 1)) * blocks.slot_seconds) as seen_to_second
     from blocks
     inner join {{ ref('int_gpu_block_nodes') }} as block_nodes
         on blocks.usage_date = block_nodes.usage_date
@@ -68,10 +72,8 @@ keyed as (
             gpu_index,
             'gpu'
         ))) as gpu_key,
-        case
-            when mig_profile is null then 28
-            else {{ int_div(mig_slices('mig_profile') ~ ' * 28', mig_slices_of_model('gpu_model')) }}
-        end as unit_share
+        seen_from_second,
+        seen_to_second
     from named
 
 ),
@@ -80,31 +82,9 @@ units as (
 
     select
         *,
-        case when mig_instance_id is null then gpu_key else concat(gpu_key, '#', mig_instance_id) end as unit_key
+        case when mig_instance_id is null then gpu_key else concat(gpu_key, '#', mig_instance_id, '#', coalesce(mig_profile, '')) end as unit_key
     from keyed
-
-),
-
-instance_shares as (
-
-    select usage_date, gpu_key, unit_key, max(unit_share) as unit_share, count(distinct unit_share) as shares
-    from units
-    where mig_instance_id is not null
-    group by usage_date, gpu_key, unit_key
-
-),
-
--- a GPU whose instances of one day do not fit beside each other was cut anew within the day: its telemetry is set aside, its day is
--- unknown (and counted in fct_data_quality)
-reconfigured as (
-
-    select usage_date, gpu_key
-    from instance_shares
-    group by usage_date, gpu_key
-    having sum(unit_share) > 28 or max(shares) > 1
 
 )
 
-select units.*, reconfigured.gpu_key is not null as is_reconfigured
-from units
-left join reconfigured on units.usage_date = reconfigured.usage_date and units.gpu_key = reconfigured.gpu_key
+select * from units

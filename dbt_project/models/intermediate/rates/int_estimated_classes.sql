@@ -1,4 +1,4 @@
--- Grain: day x node x hour x holder x class x price: GPU-seconds that a rate card estimates (weights in 28ths of a GPU x seconds x
+-- Grain: day x node x hour x holder x class x price: GPU-seconds that a rate card estimates (weights in parts of a GPU x seconds x
 -- millionths), of every second that the inventory has the node, as if all of it were billed. rate_rule NULL: no price holds for them.
 with
 
@@ -52,7 +52,7 @@ measured as (
         segments.node_key,
         segments.hour_from,
         segments.unit_share,
-        segments.is_remainder,
+        segments.segment_reason,
         segments.workload_key,
         segments.attempt_key,
         segments.evidence,
@@ -79,7 +79,7 @@ measured as (
         on segments.usage_date = activity.usage_date
         and segments.unit_key = activity.unit_key
         and segments.hour_from = activity.hour_from
-        and coalesce(segments.attempt_key, '') = activity.holder_key
+        and {{ activity_holder('segments') }} = activity.holder_key
 
 ),
 

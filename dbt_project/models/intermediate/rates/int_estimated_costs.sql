@@ -18,8 +18,8 @@ totals as (
         *,
         {{ wide_int('weight') }} as wide_weight,
         {{ wide_int('sum(weight) over (partition by usage_date, node_key, rate_rule, is_priced)') }} as total_weight,
-        -- 28 shares x 3600 seconds x 1000000; a node's price is that of all of its GPUs
-        {{ wide_int('100800000000') }} * case when rate_unit = 'node_hour' then gpu_count else 1 end as weight_of_one_hour
+        -- parts of a GPU x 3600 seconds x 1000000; a node's price is that of all of its GPUs
+        {{ wide_int(gpu_parts() ~ ' * 3600000000') }} * case when rate_unit = 'node_hour' then gpu_count else 1 end as weight_of_one_hour
     from classes
 
 ),
@@ -75,7 +75,7 @@ select
     workload_key,
     attempt_key,
     cost_class,
-    cast(weight as bigint) as weight,
+    wide_weight as weight,
     case when hourly_rate_usd is not null
         then {{ amount_of_units('floor_units + case when remainder_rank <= leftover_units then 1 else 0 end') }} end as estimated_cost
 from ranked
