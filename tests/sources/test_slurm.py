@@ -41,7 +41,7 @@ def test_columns_of_a_real_looking_output(tmp_path):
     ]
     assert reasons(delivery) == {
         "not started": (1, 5),
-        "a job step (use sacct --allocations)": (1, 6),
+        "a job step: its job's own row tells its time": (1, 6),
         "not as many fields as the header (a delimiter or line break inside a field)": (1, 7),
     }
     assert delivery.covers == (DAY, dt.date(9999, 12, 31))

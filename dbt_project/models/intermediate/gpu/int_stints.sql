@@ -11,6 +11,7 @@ days as (
 attempts as (
 
     select * from {{ ref('int_workload_attempts') }}
+    where not is_repeated
 
 ),
 
@@ -85,10 +86,13 @@ placed as (
         hostname,
         gpu_ids,
         gpu_count,
+        vcpus,
+        memory_gib,
         namespace,
         pod,
         pod_uid,
         hpc_job,
+        job_names,
         labels,
         known_node_key,
         -- a host that the inventory lacks is still a place: its GPU time is told, without dollars
