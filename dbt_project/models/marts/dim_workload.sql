@@ -4,7 +4,9 @@ with
 labelled as (
 
     select
-        attempts.workload_key, attempts.started_second, concat(attempts.workload_type, '/', attempts.parent_workload_id) as parent_workload_key, tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
+        attempts.workload_key, attempts.started_second,
+        case when attempts.parent_workload_id is not null then concat(attempts.workload_type, '/', attempts.parent_workload_id) end as parent_workload_key,
+        tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
     from {{ ref('int_workload_attempts') }} as attempts
     left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags
 

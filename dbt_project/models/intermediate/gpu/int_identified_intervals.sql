@@ -82,7 +82,7 @@ claimants as (
         -- a child run that names no job is where its parent is
         case
             when coalesce(told.hpc_job_tag, told.hpc_job, told.pod_uid_tag, told.pod_uid, told.pod_tag, told.pod, told.job_tag) is null then parents.{{ tag }}
-            else coalesce(told.{{ tag }}, {% if column == 'pod' %}case when told.namespace is not null then concat(told.namespace, '/', told.pod) else told.pod end{% elif 'cast' in column %}{{ column }}{% else %}told.{{ column }}{% endif %})
+            else coalesce(told.{{ tag }}, {% if column == 'pod' %}case when told.namespace is not null and told.pod is not null then concat(told.namespace, '/', told.pod) else told.pod end{% elif 'cast' in column %}{{ column }}{% else %}told.{{ column }}{% endif %})
         end as {{ tag | replace('_tag', '') }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from told

@@ -63,7 +63,7 @@ pods as (
         put_together.*,
         coalesce(container_started_at, accepted_at) as started_at,
         coalesce(
-            finished_at, deleted_at, greatest(deletion_at, coalesce(last_seen_at, deletion_at)), condition_at,
+            finished_at, deleted_at, case when deletion_at is not null then greatest(deletion_at, coalesce(last_seen_at, deletion_at)) end, condition_at,
             case when gone.uid is not null then last_seen_at end
         ) as ended_at,
         gone.uid is not null and coalesce(finished_at, deleted_at, deletion_at, condition_at) is null as is_end_a_lower_bound

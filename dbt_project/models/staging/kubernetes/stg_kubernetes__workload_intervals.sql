@@ -133,7 +133,7 @@ renamed as (
         coalesce(nullif(labels, ''), '{}') as labels,
         'owner' as identity,
         concat('[', {{ json_string('top_name') }}, ',', {{ json_string("concat(coalesce(namespace, 'default'), '/', top_name)") }},
-               coalesce(concat(',', {{ json_string('submission_id') }}), ''), ']') as job_names
+               case when submission_id is not null then concat(',', {{ json_string('submission_id') }}) else '' end, ']') as job_names
     from wanted
 
 )

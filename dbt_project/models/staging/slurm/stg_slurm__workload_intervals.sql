@@ -62,9 +62,9 @@ renamed as (
         source.job_id_raw as hpc_job,
         concat('{"account":', {{ json_string("coalesce(account, '')") }}, ',"user":', {{ json_string("coalesce(user_name, '')") }},
                ',"wckey":', {{ json_string("coalesce(wckey, '')") }}, ',"partition":', {{ json_string("coalesce(partition, '')") }},
-               coalesce(concat(',', nullif(substr(comment_tags, 2, length(comment_tags) - 2), '')), ''), '}') as labels,
+               case when length(comment_tags) > 2 then concat(',', substr(comment_tags, 2, length(comment_tags) - 2)) else '' end, '}') as labels,
         'owner' as identity,
-        concat('[', {{ json_string('source.job_id_raw') }}, coalesce(concat(',', {{ json_string('source.job_id') }}), ''), ']') as job_names
+        concat('[', {{ json_string('source.job_id_raw') }}, case when source.job_id is not null then concat(',', {{ json_string('source.job_id') }}) else '' end, ']') as job_names
     from source
     left join node_elements on source.node_list = node_elements.node_list
     left join starts as next_starts
