@@ -155,7 +155,7 @@ def three_quarters_by_hami() -> Case:
     """Three pods of 25 % (nvidia.com/gpucores: 25) on one GPU that an annotation names: $0.90 each, and a quarter that nobody asked for."""
     seen = samples(parted, TEN, TEN + 3600, **BUSY)
     rows = {Row(f"job/id/quarter-{i}", "used", sharing="fractional", is_unmeasured=True): "0.9" for i in range(3)}
-    rows[Row(None, "unallocated_idle", "unrequested_share", sharing="fractional")] = "0.9"
+    rows[Row(None, "unallocated_idle", "unrequested_share", sharing="fractional", is_unmeasured=True)] = "0.9"
     return Case(
         "three_quarters_by_hami",
         Cluster("id-parted", nodes=[parted], charges=[charge(parted, "3.6")], samples=seen),
@@ -321,8 +321,9 @@ killed = node("id-killed", 1, TEN, TEN + 1800)
 
 
 def a_run_that_never_ends_on_a_node_that_was_killed() -> Case:
-    """The node is valid and billed from 10:00 to 10:30: $1.80. Run id-open, with a count and no end, holds it to its end; MLflow's run id-ghost, RUNNING for ever without
-    naming a machine, holds nothing anywhere."""
+    """The node is valid and billed from 10:00 to 10:30: $1.80. Run id-open, with a count and no end, pays all of it: an open interval
+    holds to the end of the day, 14 h, of which 48,600 s are unbilled and cost nothing. MLflow's run id-ghost, RUNNING for ever without naming a machine, holds nothing
+    anywhere."""
     cluster = Cluster(
         "id-killed", nodes=[killed], charges=[charge(killed, "1.8", hours="0.5")], samples=samples(killed, TEN, TEN + 1800, **BUSY)
     )
@@ -335,7 +336,7 @@ def a_run_that_never_ends_on_a_node_that_was_killed() -> Case:
             Question("select count(*) from published.fct_cost_allocation where workload_key = 'training_run/id-ghost'", [(0,)]),
             Question(
                 "select held_gpu_seconds::varchar, held_unbilled_seconds::varchar from published.fct_run_cost where run_id = 'id-open'",
-                [("1800.000000", "0.000000")],
+                [("50400.000000", "48600.000000")],
             ),
             Question("select ended_at, state from published.dim_workload where workload_id = 'id-ghost'", [(None, "running")]),
         ],
