@@ -211,8 +211,11 @@ def child_runs_in_turn_within_one_job() -> Case:
         ledger={Row(f"training_run/id-{r}", "used"): "1.2" for r in "pab"},
         questions=[
             Question(
-                "select sum(run_cost_usd)::varchar, count(*) from published.fct_run_cost join published.dim_workload using (workload_key)"
-                " where 'training_run/id-p' in (workload_key, parent_workload_key)",
+                "with recursive family as (select workload_key from published.dim_workload where workload_key = 'training_run/id-p'"
+                " union select child.workload_key from published.dim_workload as child"
+                " inner join family on child.parent_workload_key = family.workload_key)"
+                " select sum(run_cost_usd)::varchar, count(*) from published.fct_run_cost"
+                " where workload_key in (select workload_key from family)",
                 [("3.600000000000", 3)],
             ),
             Question("select count(*) from published.dim_workload where workload_id = 'id-batch'", [(0,)]),

@@ -87,9 +87,8 @@ told_stints as (
     select
         days.usage_date,
         attempts.workload_key as subject,
-        cast(sum(case when attempts.is_repeated then 1 else 0 end) as bigint) as repeated_stints,
         cast(sum(case when attempts.contested_seconds > 0 then 1 else 0 end) as bigint) as contested_stints,
-        cast(sum(case when attempts.gpu_ids is null and attempts.gpu_count is null and not attempts.is_repeated then 1 else 0 end) as bigint) as uncounted_stints
+        cast(sum(case when attempts.gpu_ids is null and attempts.gpu_count is null then 1 else 0 end) as bigint) as uncounted_stints
     from {{ ref('int_workload_attempts') }} as attempts
     inner join days on attempts.started_second < days.day_to and attempts.ended_second > days.day_from
     where attempts.hostname is not null
@@ -99,7 +98,10 @@ told_stints as (
 
 identities as (
 
-    select usage_date, subject, 'intervals_told_by_two_sources' as measure, repeated_stints as measured_value from told_stints
+    select usage_date, workload_key as subject, 'intervals_told_by_two_sources' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_repeated_stints') }}
+    where is_of_the_day
+    group by usage_date, workload_key
     union all
     select usage_date, subject, 'jobs_claimed_by_two_runs', contested_stints from told_stints
     union all

@@ -1,7 +1,7 @@
 -- Grain: one stint as a source told it (once however often it was delivered) x the stretch of it that belongs to one run. Which run: what a
 -- source states; for a scheduler's job or pod its own run or endpoint label, else the run of a tracker (MLflow) whose tags name it, else what
 -- the scheduler calls it. Where several runs claim one job, each second goes to one: a child before its parent, then the later start, then
--- the key; before the first claim and behind an ended one to its neighbour, so that a job that runs claim is theirs whole.
+-- the key; between claims and around them, within the UTC days that a claim touches, to the neighbour: a claim changes no other day.
 with
 
 staged as (
@@ -77,17 +77,21 @@ names as (
 claimants as (
 
     select
-        told.telling_key as claim_key, told.workload_type, told.workload_id, told.parent_workload_id, told.started_second, told.ended_second,
+        told.telling_key as claim_key, told.workload_type, told.workload_id, told.parent_workload_id,
+        -- what it inherits from its parent holds while its parent ran
+        case when parents.telling_key is null then told.started_second else greatest(told.started_second, parents.started_second) end as started_second,
+        case when parents.telling_key is null then told.ended_second else least(told.ended_second, parents.ended_second) end as ended_second,
         {% for tag, column in [('hpc_job_tag', 'hpc_job'), ('pod_uid_tag', 'pod_uid'), ('pod_tag', 'pod'), ('job_tag', 'cast(null as ' ~ dbt.type_string() ~ ')')] -%}
         -- a child run that names no job is where its parent is
         case
-            when coalesce(told.hpc_job_tag, told.hpc_job, told.pod_uid_tag, told.pod_uid, told.pod_tag, told.pod, told.job_tag) is null then parents.{{ tag }}
+            when parents.telling_key is not null then parents.{{ tag }}
             else coalesce(told.{{ tag }}, {% if column == 'pod' %}case when told.namespace is not null and told.pod is not null then concat(told.namespace, '/', told.pod) else told.pod end{% elif 'cast' in column %}{{ column }}{% else %}told.{{ column }}{% endif %})
         end as {{ tag | replace('_tag', '') }}{% if not loop.last %},{% endif %}
         {% endfor %}
     from told
     left join told as parents
         on told.source = parents.source and told.parent_workload_id = parents.workload_id and told.identity = 'tracker' and parents.identity = 'tracker'
+        and coalesce(told.hpc_job_tag, told.pod_uid_tag, told.pod_tag, told.job_tag) is null
     where told.identity = 'tracker' or (told.identity = 'stated' and told.gpu_ids is null and told.gpu_count is null)
 
 ),
@@ -107,7 +111,9 @@ claims as (
     select distinct
         owned.telling_key, owned.started_second as job_from, owned.ended_second as job_to,
         claimants.workload_type, claimants.workload_id, claimants.parent_workload_id,
-        claimants.started_second as claim_from, claimants.ended_second as claim_to
+        claimants.started_second as claim_from, claimants.ended_second as claim_to,
+        claimants.started_second - claimants.started_second % 86400 as days_from,
+        claimants.ended_second + 86399 - (claimants.ended_second + 86399) % 86400 as days_to
     from references_made
     inner join names on references_made.name_kind = names.name_kind and references_made.name = names.name
     inner join owned on names.telling_key = owned.telling_key
@@ -123,6 +129,10 @@ cuts as (
     select telling_key, claim_from, job_to from claims where claim_from > job_from
     union
     select telling_key, claim_to, job_to from claims where claim_to < job_to
+    union
+    select telling_key, days_from, job_to from claims where days_from > job_from
+    union
+    select telling_key, days_to, job_to from claims where days_to < job_to
 
 ),
 
@@ -149,6 +159,14 @@ candidates as (
         and claims.workload_id = children.parent_workload_id
         and children.claim_from <= pieces.from_second
         and children.claim_to > pieces.from_second
+    where claims.days_from <= pieces.from_second and claims.days_to > pieces.from_second
+    union all
+    -- on days that no claim touches: what the scheduler calls it
+    select
+        pieces.telling_key, pieces.from_second, pieces.to_second, owned.workload_type, owned.workload_id,
+        cast(null as bigint) as claim_from, cast(null as bigint) as claim_to, false as is_active, false as has_child
+    from pieces
+    inner join owned on pieces.telling_key = owned.telling_key
 
 ),
 
@@ -159,7 +177,7 @@ chosen as (
         row_number() over (
             partition by telling_key, from_second
             order by
-                case when is_active then 0 when claim_to <= from_second then 1 else 2 end,
+                case when is_active then 0 when claim_to <= from_second then 1 when claim_from is not null then 2 else 3 end,
                 case when has_child then 1 else 0 end,
                 case when is_active then -claim_from when claim_to <= from_second then -claim_to else claim_from end,
                 workload_type, workload_id
@@ -180,9 +198,11 @@ contests as (
 won as (
 
     select
-        chosen.telling_key, chosen.from_second, chosen.to_second, chosen.workload_type, chosen.workload_id, coalesce(contests.rival_count, 1) as rival_count,
-        case when lag(concat(chosen.workload_type, '/', chosen.workload_id)) over (partition by chosen.telling_key order by chosen.from_second)
-            = concat(chosen.workload_type, '/', chosen.workload_id) then 0 else 1 end as opens
+        chosen.telling_key, chosen.from_second, chosen.to_second, chosen.workload_type, chosen.workload_id, chosen.claim_from is not null as is_claimed,
+        coalesce(contests.rival_count, 1) as rival_count,
+        case when lag(concat(chosen.workload_type, '/', chosen.workload_id, case when contests.rival_count > 1 then '!' else '' end))
+            over (partition by chosen.telling_key order by chosen.from_second)
+            = concat(chosen.workload_type, '/', chosen.workload_id, case when contests.rival_count > 1 then '!' else '' end) then 0 else 1 end as opens
     from chosen
     left join contests on chosen.telling_key = contests.telling_key and chosen.from_second = contests.from_second
     where choice = 1
@@ -200,6 +220,7 @@ parts as (
 
     select
         telling_key, workload_type, workload_id, min(from_second) as from_second, max(to_second) as to_second,
+        max(case when is_claimed then 1 else 0 end) as is_claimed,
         sum(case when rival_count > 1 then to_second - from_second else 0 end) as contested_seconds
     from numbered
     group by telling_key, workload_type, workload_id, part
@@ -229,7 +250,7 @@ identified as (
         {% for column in workload_interval_columns() if column not in ['source', 'workload_type', 'workload_id', 'attempt_id', 'started_at', 'ended_at'] -%}
         told.{{ column }},
         {% endfor -%}
-        case when parts.telling_key is not null then 'tracker' when told.run_tag is not null or told.endpoint_tag is not null then 'label' else told.identity end as identified_by,
+        case when parts.is_claimed = 1 then 'tracker' when told.run_tag is not null or told.endpoint_tag is not null then 'label' else told.identity end as identified_by,
         coalesce(parts.contested_seconds, 0) as contested_seconds
     from told
     left join parts on told.telling_key = parts.telling_key

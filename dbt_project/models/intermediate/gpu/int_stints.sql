@@ -11,7 +11,6 @@ days as (
 attempts as (
 
     select * from {{ ref('int_workload_attempts') }}
-    where not is_repeated
 
 ),
 
@@ -26,6 +25,8 @@ dated as (
         least(attempts.ended_second, days.day_to) as to_second
     from attempts
     inner join days on attempts.started_second < days.day_to and attempts.ended_second > days.day_from - 86400
+    left join {{ ref('int_repeated_stints') }} as repeated on days.usage_date = repeated.usage_date and attempts.stint_key = repeated.stint_key
+    where repeated.stint_key is null
 
 ),
 

@@ -1,6 +1,6 @@
--- Grain: one stint of one attempt of a workload on one node (or on no known node), each told once however often it was delivered. Where two
--- sources tell of one stint (the same pod, the same job, or the same attempt on one node at one time), one of them is a repetition and
--- holds nothing: named GPUs win over a count, a count over none, then what a user states over what a scheduler tells, then the source's name.
+-- Grain: one stint of one attempt of a workload on one node (or on no known node), each told once however often it was delivered.
+-- `preference` puts tellings of one thing by several sources in order: named GPUs before a count, a count before none, then what a user states
+-- before what a scheduler tells, then the source's name.
 with
 
 identified as (
@@ -58,31 +58,6 @@ attempts as (
     from ranked
     where telling = 1
 
-),
-
-repeated as (
-
-    {% for same in ['pod_uid', 'hpc_job', 'attempt_key'] -%}
-    select attempts.stint_key
-    from attempts
-    inner join attempts as others
-        on attempts.hostname = others.hostname
-        and attempts.{{ same }} = others.{{ same }}
-        and attempts.source <> others.source
-        and attempts.preference > others.preference
-        and attempts.started_second < others.ended_second
-        and attempts.ended_second > others.started_second
-    {% if not loop.last %}union{% endif %}
-    {% endfor %}
-
-),
-
-final as (
-
-    select attempts.*, repeated.stint_key is not null as is_repeated
-    from attempts
-    left join repeated on attempts.stint_key = repeated.stint_key
-
 )
 
-select * from final
+select * from attempts
