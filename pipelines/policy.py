@@ -20,7 +20,9 @@ from pipelines.errors import UsageError
 from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
 from pipelines.price_list import PriceListEntry, regress, write_price_list
 
-CanonicalKey = Literal["team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace"]
+CanonicalKey = Literal[
+    "team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace", "hpc_job", "pod", "pod_uid", "job",
+]  # fmt: skip
 
 DistributionColumn = Literal[
     "source", "provider", "account_id", "service", "line_item_type", "charge_category", "cost_class", "reason", "cluster", "pool",

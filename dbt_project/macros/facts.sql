@@ -33,7 +33,7 @@
 
 {% macro workload_interval_columns() %}{{ return([
   'source', 'workload_type', 'workload_id', 'attempt_id', 'started_at', 'ended_at', 'state', 'hostname', 'gpu_ids', 'gpu_count',
-  'vcpus', 'memory_gib', 'parent_workload_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'labels']) }}{% endmacro %}
+  'vcpus', 'memory_gib', 'parent_workload_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'labels', 'identity', 'job_names']) }}{% endmacro %}
 
 {% macro inference_count_columns() %}{{ return([
   'source', 'endpoint', 'replica', 'window_start', 'requests_ok', 'requests_failed', 'prompt_tokens', 'cached_tokens',

@@ -1,5 +1,5 @@
 -- Law of time: no attempt holds one second of one unit twice, and an attempt whose interval has only a count never holds more GPUs
--- at once than that count.
+-- at once than that count; and no second of a claimed job belongs to two runs.
 with
 
 segments as (
@@ -42,6 +42,15 @@ counts as (
 select usage_date, attempt_key, unit_key as subject, from_second
 from ordered
 where held_until > from_second
+union all
+-- a job that several runs claim: each of its seconds is one run's
+select cast(null as date), parts.attempt_key, others.attempt_key, parts.started_second
+from {{ ref('int_workload_attempts') }} as parts
+inner join {{ ref('int_workload_attempts') }} as others
+    on parts.source = others.source and parts.attempt_id = others.attempt_id and parts.hostname = others.hostname
+    and parts.workload_key < others.workload_key
+    and parts.started_second < others.ended_second and parts.ended_second > others.started_second
+where parts.identified_by = 'tracker' and others.identified_by = 'tracker'
 union all
 select pooled.usage_date, pooled.attempt_key, pooled.node_key, pooled.from_second
 from pooled

@@ -217,9 +217,11 @@ def land_records(
     selected += [f"{text} IS NOT NULL AND ({value}) IS NULL AS {identifier('bad ' + c)}" for c, (text, value) in checks.items()]
     select = ", ".join(["_row", *selected])
     con = records.con
-    con.execute(f"CREATE TABLE typed AS SELECT {select} FROM records ORDER BY _row")  # noqa: S608
+    con.execute(f"CREATE OR REPLACE TABLE typed AS SELECT {select} FROM records ORDER BY _row")  # noqa: S608
     case = " ".join(f"WHEN {condition} THEN {literal(reason)}" for reason, condition in unusable.items())
-    con.execute(f"CREATE TABLE judged AS SELECT *, {f'CASE {case} END' if case else 'CAST(NULL AS VARCHAR)'} AS _reason FROM typed")  # noqa: S608
+    con.execute(
+        f"CREATE OR REPLACE TABLE judged AS SELECT *, {f'CASE {case} END' if case else 'CAST(NULL AS VARCHAR)'} AS _reason FROM typed"  # noqa: S608
+    )
     rejects = Rejects(incoming.key)
     for reason, rows, first in con.execute(
         "SELECT _reason, count(*), min(_row) FROM judged WHERE _reason IS NOT NULL GROUP BY 1 ORDER BY 3"

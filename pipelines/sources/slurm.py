@@ -21,6 +21,7 @@ from pipelines.ingestion.file_source import Converted, FileConfig, FileSource, I
 from pipelines.ingestion.local_times import elapsed_seconds, resolve_local_times
 from pipelines.ingestion.nodelist import expand_nodelist
 from pipelines.ingestion.records import Records, land_records
+from pipelines.ingestion.slurm_tres import MIG_TRES, allocated
 from pipelines.ingestion.tabular import connect, literal
 from pipelines.landing import Staging
 from pipelines.source import Column, RawTable, SourceConfig
@@ -40,9 +41,16 @@ JOBS = RawTable(
         Column("ended_at", "TIMESTAMP", "End, UTC; NULL while it runs."),
         Column("elapsed_seconds", "BIGINT", "Elapsed as Slurm counts it, without suspended time."),
         Column("node_list", "JSON", "JSON array of hostnames."),
-        Column("gpus_total", "BIGINT", "GPUs of the allocation over all nodes; NULL where sacct prints no AllocTRES."),
+        Column(
+            "gpus_total",
+            "DOUBLE",
+            "GPUs of the allocation over all nodes, shards and MPS shares as parts of one; NULL where it is not told.",
+        ),
+        Column("vcpus_total", "DOUBLE", "CPUs of the allocation."),
+        Column("memory_gib_total", "DOUBLE", "Memory of the allocation, GiB."),
         Column("alloc_tres", "VARCHAR", "AllocTRES as it stands."),
         Column("comment", "VARCHAR", "Comment."),
+        Column("comment_tags", "JSON", "JSON object of the key=value pairs in the comment."),
         Column("wckey", "VARCHAR", "Workload characterization key."),
     ),
 )
@@ -67,6 +75,10 @@ class SlurmConfig(FileConfig):
 
     timezone: str = Field(default="UTC", description="IANA time zone of the controller: sacct prints local time")
     delimiter: str = Field(default="|", description="sacct's column delimiter")
+    shards_per_gpu: int | None = Field(
+        default=None, gt=0, description="gres/shard of one GPU (gres.conf); without it a job's shards tell no part of a GPU"
+    )
+    mps_per_gpu: int = Field(default=100, gt=0, description="gres/mps of one GPU (gres.conf)")
 
     @field_validator("timezone")
     @classmethod
@@ -98,16 +110,14 @@ class Slurm(FileSource):
             resolve_local_times(con, zone, records.text("Start"), records.text("End"), elapsed)
             _expand_node_lists(records)
             tres = records.text("AllocTRES")
-            plain = f"regexp_extract({tres}, '(?:^|,)gres/gpu=([0-9]+)', 1)"
-            typed = f"regexp_extract_all({tres}, '(?:^|,)gres/gpu:[^=,]+=([0-9]+)', 1)"
-            by_type = f"list_sum(list_transform({typed}, lambda n: CAST(n AS BIGINT)))"
             listed = f"SELECT _row FROM records WHERE {records.text('NodeList')} <> 'None assigned'"  # noqa: S608
             expressions = {
                 "started_at": "(SELECT t.s FROM times t WHERE t._row = records._row)",
                 "ended_at": "(SELECT t.e FROM times t WHERE t._row = records._row)",
                 "elapsed_seconds": elapsed,
                 "node_list": f"(SELECT n.hosts FROM hosts n WHERE n.list = {records.text('NodeList')})",  # noqa: S608
-                "gpus_total": f"CASE WHEN {tres} IS NOT NULL THEN coalesce(CAST(nullif({plain}, '') AS BIGINT), {by_type}, 0) END",
+                **allocated(tres, self.config.shards_per_gpu, self.config.mps_per_gpu),
+                "comment_tags": _pairs(records.text("Comment")),
             }
             return land_records(
                 records,
@@ -120,7 +130,7 @@ class Slurm(FileSource):
                 unusable={
                     "not as many fields as the header (a delimiter or line break inside a field)": "_row IN (SELECT _row FROM misfits)",
                     "no JobIDRaw": "job_id_raw IS NULL",
-                    "a job step (use sacct --allocations)": "contains(job_id_raw, '.')",
+                    "a job step: its job's own row tells its time": "contains(job_id_raw, '.')",
                     "not started": "_row IN (SELECT _row FROM times WHERE pending)",
                     f"a time cannot be read, or does not exist in {zone}": "_row IN (SELECT _row FROM times WHERE unreadable)",
                     "ends before it starts": "ended_at < started_at",
@@ -129,7 +139,11 @@ class Slurm(FileSource):
                 notes={
                     f"a time in the repeated hour of {zone} that Elapsed cannot tell: the earlier is taken": (
                         "_row IN (SELECT _row FROM times WHERE ambiguous)"
-                    )
+                    ),
+                    "gres/shard without shards_per_gpu in the settings: only labels place the job": (
+                        f"{self.config.shards_per_gpu is None} AND gpus_total IS NULL AND alloc_tres LIKE '%gres/shard%'"
+                    ),
+                    "MIG instances, which are no GPUs: only labels place the job": f"regexp_matches(alloc_tres, {literal(MIG_TRES)})",
                 },
                 span=("started_at", "ended_at"),
             )
@@ -156,6 +170,13 @@ class Slurm(FileSource):
         for number, name in enumerate(header, start=1):
             columns.setdefault(name.strip().lower(), []).append(f"f[{number}]")
         return Records(con, columns, header)
+
+
+def _pairs(comment: str) -> str:
+    """SQL: the ``key=value`` pairs of a comment as a JSON object; the first of a key counts; NULL where there is none."""
+    keys, values = (f"regexp_extract_all({comment}, '(?:^|[,; ])([A-Za-z][A-Za-z0-9_.-]*)=([^,; ]+)', {n})" for n in (1, 2))
+    firsts = f"list_filter(list_zip({keys}, {values}), lambda p, i: list_position({keys}, p[1]) = i)"
+    return f"CASE WHEN len({keys}) > 0 THEN CAST(to_json(map_from_entries({firsts})) AS VARCHAR) END"
 
 
 def _expand_node_lists(records: Records) -> None:

@@ -41,7 +41,7 @@ def test_columns_of_a_real_looking_output(tmp_path):
     ]
     assert reasons(delivery) == {
         "not started": (1, 5),
-        "a job step (use sacct --allocations)": (1, 6),
+        "a job step: its job's own row tells its time": (1, 6),
         "not as many fields as the header (a delimiter or line break inside a field)": (1, 7),
     }
     assert delivery.covers == (DAY, dt.date(9999, 12, 31))
@@ -105,11 +105,61 @@ def test_half_hour_shift_and_utc_default(tmp_path):
         ("gres/gpu:a100=2,gres/gpu=2", 2),
         ("cpu=1,gres/gpumem=40G,gres/gpuutil=90", 0),
         ("", None),
+        ("cpu=4,gres/gpu:h100=0,gres/shard=4", None),  # how many shards a GPU has is not told
+        ("cpu=4,gres/mps=25,mem=1G", 0.25),  # of gres.conf's 100
+        ("gres/gpu=1,gres/mps:a100=50", 1),
+        ("gres/gpu=1,gres/gpu:a100_1g.10gb=1", None),  # an instance is no GPU
     ],
 )
 def test_gpus_of_an_allocation(tmp_path, tres, gpus):
     delivery = sacct(tmp_path, f"1|2026-10-05T10:00:00|2026-10-05T11:00:00|01:00:00|n|{tres}")
     assert rows(delivery, "gpus_total") == [(gpus,)]
+
+
+def test_shards_are_parts_where_the_settings_tell_how_many(tmp_path):
+    line = "1|2026-10-05T10:00:00|2026-10-05T11:00:00|01:00:00|n|cpu=4,gres/shard=4,mem=4000M"
+    assert rows(sacct(tmp_path, line, shards_per_gpu=8), "gpus_total", "vcpus_total", "memory_gib_total") == [(0.5, 4.0, 4000 / 1024)]
+    untold = sacct(tmp_path, line, name="u.txt", include="u.txt")
+    assert rows(untold, "gpus_total") == [(None,)]
+    assert reasons(untold) == {"gres/shard without shards_per_gpu in the settings: only labels place the job": (1, 1)}
+    mig = sacct(tmp_path, line.replace("gres/shard", "gres/gpu:1g.10gb"), name="m.txt", include="m.txt")
+    assert reasons(mig) == {"MIG instances, which are no GPUs: only labels place the job": (1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("text", "gib"), [("mem=64G", 64.0), ("mem=1.5T", 1536.0), ("mem=1048576K", 1.0), ("mem=512", 0.5), ("cpu=1", None)]
+)
+def test_memory_of_an_allocation(tmp_path, text, gib):
+    delivery = sacct(tmp_path, f"1|2026-10-05T10:00:00|2026-10-05T11:00:00|01:00:00|n|{text}")
+    assert rows(delivery, "memory_gib_total") == [(gib,)]
+
+
+def test_pairs_of_a_comment_are_tags(tmp_path):
+    header = HEADER.strip() + "|Comment\n"
+    delivery = sacct(
+        tmp_path,
+        "1|2026-10-05T10:00:00|Unknown|1|n|gres/gpu=1|run_id=r-9,team=core; team=other",
+        "2|2026-10-05T10:00:00|Unknown|1|n|gres/gpu=1|nothing to say",
+        header=header,
+    )
+    assert rows(delivery, "comment_tags") == [('{"run_id":"r-9","team":"core"}',), (None,)]
+
+
+def test_output_without_allocations_leaves_steps_out_with_a_count(tmp_path):
+    """sacct without --allocations: each job's steps repeat its time; an array's and a component's own ids are no steps."""
+    header = "JobIDRaw|JobID|Start|End|Elapsed|NodeList|AllocTRES\n"
+    at = "2026-10-05T10:00:00|2026-10-05T11:00:00|01:00:00|n|gres/gpu=1"
+    lines = [
+        f"1203|1200_3|{at}",
+        f"1203.batch|1200_3.batch|{at}",
+        f"1203.extern|1200_3.extern|{at}",
+        f"1203.0|1200_3.0|{at}",
+        f"1301|1300+1|{at}",
+        f"1301.0|1300+1.0|{at}",
+    ]
+    delivery = sacct(tmp_path, *lines, header=header)
+    assert rows(delivery, "job_id_raw", "job_id") == [("1203", "1200_3"), ("1301", "1300+1")]
+    assert reasons(delivery) == {"a job step: its job's own row tells its time": (4, 2)}
 
 
 @pytest.mark.parametrize(("elapsed", "seconds"), [("1-02:03:04", 93784), ("00:00:59", 59), ("59:59", 3599), ("", None)])

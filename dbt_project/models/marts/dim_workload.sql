@@ -3,7 +3,10 @@ with
 
 labelled as (
 
-    select attempts.workload_key, attempts.started_second, tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
+    select
+        attempts.workload_key, attempts.started_second,
+        case when attempts.parent_workload_id is not null then concat(attempts.workload_type, '/', attempts.parent_workload_id) end as parent_workload_key,
+        tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
     from {{ ref('int_workload_attempts') }} as attempts
     left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags
 
@@ -16,7 +19,8 @@ tags as (
         {{ latest_filled('team') }} as team,
         {{ latest_filled('model') }} as model,
         {{ latest_filled('environment') }} as environment,
-        {{ latest_filled('project') }} as project
+        {{ latest_filled('project') }} as project,
+        {{ latest_filled('parent_workload_key') }} as parent_workload_key
     from labelled
     group by workload_key
 
@@ -41,7 +45,7 @@ spans as (
 told as (
 
     select
-        tags.workload_key, spans.workload_type, spans.workload_id, tags.team, tags.model, tags.environment, tags.project,
+        tags.workload_key, spans.workload_type, spans.workload_id, tags.parent_workload_key, tags.team, tags.model, tags.environment, tags.project,
         spans.state, spans.outcome, spans.started_at, spans.ended_at, spans.attempt_count, true as is_registered
     from tags
     inner join spans on tags.workload_key = spans.workload_key
@@ -72,6 +76,7 @@ workloads as (
         workload_key,
         {{ dbt.split_part('workload_key', "'/'", 1) }} as workload_type,
         substr(workload_key, length({{ dbt.split_part('workload_key', "'/'", 1) }}) + 2) as workload_id,
+        cast(null as {{ dbt.type_string() }}) as parent_workload_key,
         team,
         model,
         environment,

@@ -98,6 +98,34 @@ empty_intervals as (
 
 ),
 
+-- stints of the day about which sources disagree, or that nothing gives a GPU without labels
+told_stints as (
+
+    select
+        days.usage_date,
+        attempts.workload_key as subject,
+        cast(sum(case when attempts.contested_seconds > 0 then 1 else 0 end) as bigint) as contested_stints,
+        cast(sum(case when attempts.gpu_ids is null and attempts.gpu_count is null then 1 else 0 end) as bigint) as uncounted_stints
+    from {{ ref('int_workload_attempts') }} as attempts
+    inner join days on attempts.started_second < days.day_to and attempts.ended_second > days.day_from
+    where attempts.hostname is not null
+    group by days.usage_date, attempts.workload_key
+
+),
+
+identities as (
+
+    select usage_date, workload_key as subject, 'intervals_told_by_two_sources' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_repeated_stints') }}
+    where is_of_the_day
+    group by usage_date, workload_key
+    union all
+    select usage_date, subject, 'jobs_claimed_by_two_runs', contested_stints from told_stints
+    union all
+    select usage_date, subject, 'intervals_without_gpu_count', uncounted_stints from told_stints
+
+),
+
 collisions as (
 
     select buckets.usage_date, buckets.source as subject, 'charges_with_tag_collision' as measure, cast(sum(buckets.charge_count) as bigint) as measured_value
@@ -160,6 +188,8 @@ measures as (
     select * from many_labels
     union all
     select * from empty_intervals
+    union all
+    select * from identities
     union all
     select * from collisions
     union all

@@ -10,7 +10,7 @@ charge_tags as (
 
 workload_labels as (
 
-    select distinct labels as tags from {{ ref('int_workload_attempts') }}
+    select distinct labels as tags from ({{ staged('workload_intervals', ['labels']) }}) as staged_intervals
 
 ),
 
@@ -93,6 +93,10 @@ pivoted as (
         max(case when canonical_key = 'namespace' then canonical_value end) as namespace,
         max(case when canonical_key = 'run_id' then canonical_value end) as run_id,
         max(case when canonical_key = 'endpoint' then canonical_value end) as endpoint,
+        max(case when canonical_key = 'hpc_job' then canonical_value end) as hpc_job,
+        max(case when canonical_key = 'pod' then canonical_value end) as pod,
+        max(case when canonical_key = 'pod_uid' then canonical_value end) as pod_uid,
+        max(case when canonical_key = 'job' then canonical_value end) as job,
         coalesce(max(case when lowest_value <> highest_value then 1 else 0 end), 0) = 1 as has_collision
     from tag_sets
     left join ranked on tag_sets.tags = ranked.tags and ranked.choice = 1

@@ -1,5 +1,5 @@
 -- Grain: day x node x telemetry label x the stint that the label can mean there (several where a pod name was used again).
--- A label is matched by job id, by pod uid, or by namespace and pod; a stint that names its node is matched only on that node.
+-- A label is matched by job id (in any of Slurm's spellings: raw, array task, either with a step), by pod uid, or by namespace and pod; a stint that names its node is matched only on that node.
 with
 
 blocks as (
@@ -37,11 +37,25 @@ attempts as (
 
 ),
 
+job_names as (
+
+    select distinct attempts.usage_date, attempts.stint_key, attempts.known_node_key, names.element as job_name
+    from attempts
+    inner join (select element_source, element from {{ json_elements(ref('int_workload_attempts'), 'job_names') }} as elements) as names
+        on attempts.job_names = names.element_source
+    where attempts.hpc_job is not null
+    union
+    select usage_date, stint_key, known_node_key, hpc_job from attempts where hpc_job is not null
+
+),
+
 by_job as (
 
-    select labels.usage_date, labels.node_key, labels.holder_label, labels.pod_uid, attempts.stint_key, attempts.known_node_key as stint_node_key
+    select labels.usage_date, labels.node_key, labels.holder_label, labels.pod_uid, job_names.stint_key, job_names.known_node_key as stint_node_key
     from labels
-    inner join attempts on labels.usage_date = attempts.usage_date and labels.hpc_job = attempts.hpc_job
+    inner join job_names
+        on labels.usage_date = job_names.usage_date
+        and {{ job_of_step('labels.hpc_job') }} = {{ job_of_step('job_names.job_name') }}
 
 ),
 

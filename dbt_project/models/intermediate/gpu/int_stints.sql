@@ -25,6 +25,8 @@ dated as (
         least(attempts.ended_second, days.day_to) as to_second
     from attempts
     inner join days on attempts.started_second < days.day_to and attempts.ended_second > days.day_from - 86400
+    left join {{ ref('int_repeated_stints') }} as repeated on days.usage_date = repeated.usage_date and attempts.stint_key = repeated.stint_key
+    where repeated.stint_key is null
 
 ),
 
@@ -91,6 +93,7 @@ placed as (
         pod,
         pod_uid,
         hpc_job,
+        job_names,
         labels,
         known_node_key,
         -- a host that the inventory lacks is still a place: its GPU time is told, without dollars

@@ -1,22 +1,23 @@
 -- Grain: one stint of one attempt of a workload on one node (or on no known node), each told once however often it was delivered.
+-- `preference` puts tellings of one thing by several sources in order: named GPUs before a count, a count before none, then what a user states
+-- before what a scheduler tells, then the source's name.
 with
 
-staged as (
+identified as (
 
-    {{ staged('workload_intervals', workload_interval_columns()) }}
+    select * from {{ ref('int_identified_intervals') }}
 
 ),
 
 ranked as (
 
-    -- the same stint told twice: the telling with an end wins over one without, a later end over an earlier one
     select
         *,
         row_number() over (
             partition by workload_type, workload_id, attempt_id, hostname, started_at
             order by case when ended_at is null then 1 else 0 end, ended_at desc, source, state, labels, gpu_ids
         ) as telling
-    from staged
+    from identified
 
 ),
 
@@ -32,21 +33,28 @@ attempts as (
         attempt_id,
         started_at,
         ended_at,
-        {{ epoch_seconds('started_at') }} as started_second,
-        -- no end yet: open, up to the end of whatever day asks
-        coalesce({{ epoch_seconds('ended_at') }}, 9223372036) as ended_second,
+        started_second,
+        ended_second,
         state,
         lower(hostname) as hostname,
         gpu_ids,
         gpu_count,
         vcpus,
         memory_gib,
+        parent_workload_id,
         namespace,
         pod,
         pod_uid,
         hpc_job,
+        job_names,
         labels,
-        ended_at is not null and ended_at <= started_at as is_empty
+        identified_by,
+        contested_seconds,
+        ended_at is not null and ended_at <= started_at as is_empty,
+        concat(
+            case when gpu_ids is not null then '0' else '1' end, case when gpu_count is not null then '0' else '1' end,
+            case when identity = 'stated' then '0' else '1' end, source
+        ) as preference
     from ranked
     where telling = 1
 

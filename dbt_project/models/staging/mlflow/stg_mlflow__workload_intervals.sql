@@ -1,5 +1,5 @@
--- Grain: one MLflow run. It names people and parameters, not machines: no node and no GPU, so it holds nothing by itself; its
--- tags join the run of the same id.
+-- Grain: one MLflow run. It names people and parameters, not machines: no node and no GPU, so it holds nothing by itself. It
+-- gives the run of its id its people, and claims the job or pod that its tags name (int_identified_intervals).
 with
 
 source as (
@@ -23,12 +23,14 @@ renamed as (
         cast(null as decimal(18, 6)) as gpu_count,
         cast(null as decimal(18, 6)) as vcpus,
         cast(null as decimal(18, 6)) as memory_gib,
-        nullif({{ json_text('tags', 'mlflow.parentRunId') }}, '') as parent_workload_id,
+        coalesce(nullif(parent_run_id, ''), nullif({{ json_text('tags', 'mlflow.parentRunId') }}, '')) as parent_workload_id,
         cast(null as {{ dbt.type_string() }}) as namespace,
         cast(null as {{ dbt.type_string() }}) as pod,
         cast(null as {{ dbt.type_string() }}) as pod_uid,
         cast(null as {{ dbt.type_string() }}) as hpc_job,
-        coalesce(nullif(tags, ''), '{}') as labels
+        coalesce(nullif(tags, ''), '{}') as labels,
+        'tracker' as identity,
+        cast(null as {{ dbt.type_string() }}) as job_names
     from source
     where started_at is not null
 

@@ -27,7 +27,9 @@ renamed as (
         nullif(pod, '') as pod,
         nullif(pod_uid, '') as pod_uid,
         nullif(hpc_job, '') as hpc_job,
-        coalesce(nullif(labels, ''), '{}') as labels
+        coalesce(nullif(labels, ''), '{}') as labels,
+        'stated' as identity,
+        cast(null as {{ dbt.type_string() }}) as job_names
     from source
 
 )
