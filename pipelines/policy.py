@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.errors import UsageError
+from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
 
 CanonicalKey = Literal["team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace"]
 
@@ -43,9 +44,10 @@ class AttributionRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    gpu_split_method: Literal["gpu_only", "weights_9_1", "base_price", "fixed_95_3_2"] = "gpu_only"
+    gpu_split_method: SplitMethod = "gpu_only"
     max_gap_seconds: int = Field(default=120, ge=0, le=3600)
     idle_threshold_ratio: Decimal = Field(default=Decimal("0.01"), ge=0, le=1)
+    no_process_memory_mib: int = Field(default=100, ge=0, le=100_000)
     billed_window_tolerance_seconds: int = Field(default=60, ge=0)
     split_cost_allocation: Literal["ignore", "use"] = "ignore"
     unmatched_negation: Literal["block", "warn"] = "block"
@@ -100,6 +102,8 @@ class Policy(BaseModel):
     version: Literal[1]
     tags: dict[CanonicalKey, TagRule]
     attribution: AttributionRules = AttributionRules()
+    sharing: list[SharingRule] = Field(default_factory=list)
+    node_split: list[NodeSplitRule] = Field(default_factory=list)
     distribution: list[DistributionRule] = Field(default_factory=list)
 
     @field_validator("distribution")
@@ -122,6 +126,7 @@ class Policy(BaseModel):
             "gpu_split_method": rules.gpu_split_method,
             "max_gap_seconds": str(rules.max_gap_seconds),
             "idle_threshold_ppm": str(int(rules.idle_threshold_ratio * 1_000_000)),
+            "no_process_memory_kib": str(rules.no_process_memory_mib * 1024),
             "billed_window_tolerance_seconds": str(rules.billed_window_tolerance_seconds),
             "split_cost_allocation": rules.split_cost_allocation,
             "unmatched_negation": rules.unmatched_negation,
@@ -140,6 +145,7 @@ class Policy(BaseModel):
         connection.executemany("insert into policy.tag_aliases values (?, ?, ?, ?)", aliases)
         if values:
             connection.executemany("insert into policy.tag_values values (?, ?, ?)", values)
+        write_gpu_rules(connection, self.sharing, self.node_split)
         self._write_distribution(connection)
 
     def _write_distribution(self, connection: duckdb.DuckDBPyConnection) -> None:

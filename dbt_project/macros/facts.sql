@@ -20,16 +20,16 @@
 
 {% macro gpu_sample_columns() %}{{ return([
   'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',
-  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'exporter', 'sm_active_ppm', 'gr_engine_active_ppm', 'gpu_util_ppm',
-  'discarded_values']) }}{% endmacro %}
+  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'vgpu', 'exporter', 'sm_active_ppm', 'gr_engine_active_ppm', 'gpu_util_ppm',
+  'fb_used_kib', 'power_milliwatts', 'energy_millijoules', 'discarded_values']) }}{% endmacro %}
 
 {% macro node_columns() %}{{ return([
-  'source', 'hostname', 'provider', 'resource_id', 'gpu_count', 'gpu_model', 'vcpus', 'memory_gib', 'pool', 'cluster', 'zone',
-  'valid_from', 'valid_to', 'labels', 'aliases', 'volumes', 'gpus']) }}{% endmacro %}
+  'source', 'hostname', 'provider', 'resource_id', 'gpu_count', 'gpu_model', 'gpu_sharing', 'gpu_replicas', 'vcpus', 'memory_gib', 'pool', 'cluster',
+  'zone', 'valid_from', 'valid_to', 'labels', 'aliases', 'volumes', 'gpus']) }}{% endmacro %}
 
 {% macro workload_interval_columns() %}{{ return([
   'source', 'workload_type', 'workload_id', 'attempt_id', 'started_at', 'ended_at', 'state', 'hostname', 'gpu_ids', 'gpu_count',
-  'namespace', 'pod', 'pod_uid', 'hpc_job', 'labels']) }}{% endmacro %}
+  'vcpus', 'memory_gib', 'parent_workload_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'labels']) }}{% endmacro %}
 
 {% macro inference_count_columns() %}{{ return([
   'source', 'endpoint', 'replica', 'window_start', 'requests_ok', 'requests_failed', 'prompt_tokens', 'cached_tokens',

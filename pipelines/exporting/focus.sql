@@ -124,13 +124,13 @@ ranked as (
             partition by usage_date, ledger_role, origin_key
             order by
                 ratio_remainder desc, workload_key nulls first, cost_class, component, attempt_key nulls first, reason nulls first,
-                team nulls first, evidence nulls first
+                team nulls first, evidence nulls first, sharing nulls first, is_unmeasured nulls first
         ) as ratio_rank,
         row_number() over (
             partition by usage_date, ledger_role, origin_key
             order by
                 quantity_remainder desc, workload_key nulls first, cost_class, component, attempt_key nulls first, reason nulls first,
-                team nulls first, evidence nulls first
+                team nulls first, evidence nulls first, sharing nulls first, is_unmeasured nulls first
         ) as quantity_rank
     from floors
     window origin as (partition by usage_date, ledger_role, origin_key)
@@ -278,4 +278,5 @@ select
 from described
 order by
     usage_date, source, bucket_key, stage, workload_key nulls first, attempt_key nulls first, cost_class, component, reason nulls first,
-    team nulls first, rule_id nulls first, distribution_key nulls first, evidence nulls first, activity_rung nulls first, allocation_weight
+    team nulls first, rule_id nulls first, distribution_key nulls first, evidence nulls first, activity_rung nulls first, sharing nulls first,
+    is_unmeasured nulls first, allocation_weight

@@ -52,6 +52,7 @@ WIDE: dict[str, tuple[str, str]] = {
     "gpu_util": ("GPU utilization, percent.", "DCGM_FI_DEV_GPU_UTIL"),
     "fb_used_mib": ("Frame buffer used, MiB.", "DCGM_FI_DEV_FB_USED"),
     "power_w": ("Power, watts.", "DCGM_FI_DEV_POWER_USAGE"),
+    "energy_mj": ("Energy since the driver was loaded, millijoules: a counter.", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"),
 }
 TIME = ("sample_at", "timestamp", "ts", "time", "_time", "datetime")
 METRIC = ("metric", "metric_name", NAME, "name")

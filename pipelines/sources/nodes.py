@@ -19,6 +19,8 @@ NODES = RawTable(
         Column("resource_id", "VARCHAR", "The billed resource: an EC2 instance id, a GCP instance name, global_name or numeric id."),
         Column("gpu_count", "BIGINT", "Physical GPUs of the machine."),
         Column("gpu_model", "VARCHAR", "GPU model as the vendor writes it."),
+        Column("gpu_sharing", "VARCHAR", "How its GPUs are shared: none, time_slicing, mps or vgpu; NULL: not told."),
+        Column("gpu_replicas", "BIGINT", "Shares into which each GPU is cut where it is shared."),
         Column("vcpus", "DOUBLE", "Virtual CPUs."),
         Column("memory_gib", "DOUBLE", "Memory in GiB."),
         Column("pool", "VARCHAR", "Node pool or node group."),
@@ -77,6 +79,8 @@ class Nodes(FileSource):
                     "no resource_id, and no provider_id that holds one": "resource_id IS NULL",
                     "no gpu_count, or not a whole number from 0": "gpu_count IS NULL OR gpu_count < 0",
                     "valid_to is not after valid_from": "valid_to <= valid_from",
+                    "gpu_sharing is none of none, time_slicing, mps, vgpu": "gpu_sharing NOT IN ('none', 'time_slicing', 'mps', 'vgpu')",
+                    "gpu_replicas is less than 1": "gpu_replicas < 1",
                 },
                 span=("valid_from", "valid_to"),
             )

@@ -18,7 +18,7 @@ TYPES = {
     "timestamp",
     "decimal(38,12)",
     "decimal(38,6)",
-    "decimal(38,24)",
+    "decimal(9,6)", "decimal(38,24)",
     "decimal(38,0)",
 }
 LEAST_WORDS = 3

@@ -9,17 +9,19 @@ import csv
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from tests.oracle.plan import Cluster, Sample
 from tests.sources.fixtures import aws_cur
 
 EXPORT = "bill"
+SHIPPED_POLICY = Path(__file__).parents[2] / "policy.yml"
 BILL_COLUMNS = (
     "identity_line_item_id", "bill_invoice_id", "bill_payer_account_id", "bill_billing_period_start_date", "line_item_usage_account_id",
     "line_item_line_item_type", "line_item_usage_start_date", "line_item_usage_end_date", "line_item_product_code", "line_item_operation",
@@ -28,14 +30,16 @@ BILL_COLUMNS = (
 )  # fmt: skip
 SAMPLE_LABELS = {
     "Hostname": "hostname", "UUID": "uuid", "gpu": "index", "pci_bus_id": "pci", "instance": "exporter", "namespace": "namespace", "pod": "pod",
-    "pod_uid": "pod_uid", "hpc_job": "hpc_job",
+    "pod_uid": "pod_uid", "hpc_job": "hpc_job", "modelName": "gpu_model", "GPU_I_PROFILE": "mig_profile", "GPU_I_ID": "mig_instance_id",
+    "vgpu": "vgpu", "exported_namespace": "exported_namespace", "exported_pod": "exported_pod", "container": "container",
 }  # fmt: skip
 METRICS = {
     "DCGM_FI_PROF_SM_ACTIVE": "sm_active", "DCGM_FI_PROF_GR_ENGINE_ACTIVE": "gr_engine_active", "DCGM_FI_DEV_GPU_UTIL": "gpu_util",
+    "DCGM_FI_DEV_FB_USED": "fb_used_mib", "DCGM_FI_DEV_POWER_USAGE": "power_w", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": "energy_mj",
 }  # fmt: skip
 INTERVAL_COLUMNS = (
     "workload_type", "workload_id", "attempt_id", "started_at", "ended_at", "state", "hostname", "gpu_ids", "gpu_count", "namespace", "pod",
-    "pod_uid", "hpc_job",
+    "pod_uid", "hpc_job", "labels", "vcpus", "memory_gib", "parent_workload_id",
 )  # fmt: skip
 
 
@@ -53,20 +57,27 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer.writerows(rows)
 
 
-def write_inputs(folder: Path, clusters: Sequence[Cluster]) -> Path:
-    """Write every input of ``clusters`` and an ``apportion.yml`` that reads them; return ``folder``."""
+def write_inputs(folder: Path, clusters: Sequence[Cluster], *, policy: Mapping[str, Any] | None = None, extra: Sequence[str] = ()) -> Path:
+    """Write every input of ``clusters`` and an ``apportion.yml`` that reads them; return ``folder``.
+
+    ``policy``: top-level keys of the policy file that differ from the shipped one (such as ``sharing``). ``extra``: YAML flow mappings of
+    further sources.
+    """
     write_bill(folder / "bill", [row for cluster in clusters for row in bill_rows(cluster)])
     write_nodes(folder / "nodes" / "nodes.csv", clusters)
     write_intervals(folder / "workloads" / "intervals.csv", clusters)
     slots = sorted({cluster.slot_seconds for cluster in clusters})
     for slot in slots:
         write_telemetry(folder / f"telemetry-{slot}", [c for c in clusters if c.slot_seconds == slot])
-    write_settings(folder, slots)
+    write_settings(folder, slots, policy=policy, extra=extra)
     return folder
 
 
-def write_settings(folder: Path, slots: Sequence[int], *, extra: Sequence[str] = (), engine: str = "") -> None:
-    """An ``apportion.yml``; ``extra`` are further YAML flow mappings of sources, ``engine`` a flow mapping of engine limits."""
+def write_settings(
+    folder: Path, slots: Sequence[int], *, extra: Sequence[str] = (), engine: str = "", policy: Mapping[str, Any] | None = None
+) -> None:
+    """An ``apportion.yml``; ``extra`` are further YAML flow mappings of sources, ``engine`` a flow mapping of engine limits, ``policy`` what
+    differs from the shipped policy."""
     lines = [
         "sources:",
         f"- {{name: bill, kind: aws_cur, location: ./bill, export: {EXPORT}}}",
@@ -77,6 +88,10 @@ def write_settings(folder: Path, slots: Sequence[int], *, extra: Sequence[str] =
         *([f"engine: {engine}"] if engine else []),
     ]
     folder.mkdir(parents=True, exist_ok=True)
+    if policy:
+        shipped = yaml.safe_load(SHIPPED_POLICY.read_text(encoding="utf-8"))
+        (folder / "policy.yml").write_text(yaml.safe_dump({**shipped, **policy}, sort_keys=False), encoding="utf-8")
+        lines.append("policy: ./policy.yml")
     (folder / "apportion.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -125,8 +140,9 @@ def write_nodes(path: Path, clusters: Sequence[Cluster]) -> None:
         gpus = json.dumps([{"uuid": g.uuid, "index": g.index, "pci_bus_id": g.pci} for g in node.gpus]) if node.lists_gpus else ""
         for first, last in node.validity or ((None, None),):
             rows.append(
-                [node.hostname, cluster.name, node.resource_id, node.gpu_count, "NVIDIA A100", 96, 1152, "pool",
-                 utc(first) if first is not None else "", utc(last) if last is not None else "", gpus]
+                [node.hostname, node.provider or cluster.name, node.resource_id, node.gpu_count, node.gpu_model, node.vcpus, node.memory_gib,
+                 node.pool, utc(first) if first is not None else "", utc(last) if last is not None else "", gpus, node.gpu_sharing,
+                 "" if node.gpu_replicas is None else node.gpu_replicas, node.labels, node.zone, node.cluster]
             )  # fmt: skip
     columns = [
         "hostname",
@@ -140,6 +156,11 @@ def write_nodes(path: Path, clusters: Sequence[Cluster]) -> None:
         "valid_from",
         "valid_to",
         "gpus",
+        "gpu_sharing",
+        "gpu_replicas",
+        "labels",
+        "zone",
+        "cluster",
     ]
     write_csv(path, columns, rows)
 
@@ -147,8 +168,9 @@ def write_nodes(path: Path, clusters: Sequence[Cluster]) -> None:
 def write_intervals(path: Path, clusters: Sequence[Cluster]) -> None:
     """Workload intervals."""
     rows = [
-        [i.workload_type, i.workload_id, i.attempt_id, utc(i.start), utc(i.end) if i.end is not None else "", "Running", i.hostname,
-         json.dumps(list(i.gpu_ids)) if i.gpu_ids else "", "" if i.gpu_count is None else i.gpu_count, i.namespace, i.pod, i.pod_uid, i.hpc_job]
+        [i.workload_type, i.workload_id, i.attempt_id, utc(i.start), utc(i.end) if i.end is not None else "", i.state, i.hostname,
+         json.dumps(list(i.gpu_ids)) if i.gpu_ids else "", "" if i.gpu_count is None else i.gpu_count, i.namespace, i.pod, i.pod_uid, i.hpc_job,
+         i.labels, i.vcpus, i.memory_gib, i.parent_workload_id]
         for c in clusters
         for i in c.intervals
     ]  # fmt: skip
@@ -178,7 +200,7 @@ def write_samples(folder: Path, name: str, shape: str, samples: Sequence[Sample]
         rows = [
             [_instant(s), *(getattr(s, f) for f in SAMPLE_LABELS.values()), metric, value]
             for s in samples
-            for metric, value in [("DCGM_FI_DEV_FB_USED", "1024"), *((m, getattr(s, f)) for m, f in METRICS.items())]
+            for metric, value in [("DCGM_FI_DEV_SM_CLOCK", "1410"), *((m, getattr(s, f)) for m, f in METRICS.items())]
             if value != ""
         ]
     if shape.endswith("csv"):

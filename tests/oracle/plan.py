@@ -15,6 +15,7 @@ class Gpu:
     uuid: str
     index: int
     pci: str
+    model: str = "NVIDIA A100"
 
     @property
     def key(self) -> str:
@@ -38,6 +39,16 @@ class Node:
     validity: tuple[tuple[int | None, int | None], ...] = ()
     lists_gpus: bool = False
     is_known: bool = True
+    gpu_model: str = "NVIDIA A100"
+    vcpus: str = "96"
+    memory_gib: str = "1152"
+    pool: str = "pool"
+    provider: str = ""  # '': a provider of its own, the cluster's name
+    gpu_sharing: str = ""
+    gpu_replicas: int | None = None
+    labels: str = ""  # JSON object
+    zone: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,16 @@ class Sample:
     sm_active: str = ""
     gr_engine_active: str = ""
     gpu_util: str = ""
+    fb_used_mib: str = ""
+    power_w: str = ""
+    energy_mj: str = ""
+    gpu_model: str = ""
+    mig_profile: str = ""
+    mig_instance_id: str = ""
+    vgpu: str = ""
+    exported_namespace: str = ""
+    exported_pod: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,12 +115,17 @@ class Interval:
     end: int | None
     hostname: str
     gpu_ids: tuple[str, ...] = ()
-    gpu_count: int | None = None
+    gpu_count: int | str | None = None  # text for a fraction: '0.25'
     namespace: str = ""
     pod: str = ""
     pod_uid: str = ""
     hpc_job: str = ""
     workload_type: str = "training_run"
+    state: str = "Running"
+    labels: str = ""  # JSON object
+    vcpus: str = ""
+    memory_gib: str = ""
+    parent_workload_id: str = ""
 
     @property
     def workload_key(self) -> str:

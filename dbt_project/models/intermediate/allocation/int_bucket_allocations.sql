@@ -93,7 +93,7 @@ ranked as (
         {{ basis }}_units - sum({{ basis }}_floor) over (partition by usage_date, bucket_key) as {{ basis }}_leftover,
         row_number() over (
             partition by usage_date, bucket_key
-            order by {{ basis }}_remainder desc, workload_key nulls first, cost_class, component, attempt_key nulls first, reason nulls first
+            order by {{ basis }}_remainder desc, workload_key nulls first, cost_class, component, attempt_key nulls first, reason nulls first, sharing nulls first, is_unmeasured nulls first
         ) as {{ basis }}_rank{% if not loop.last %},{% endif %}
         {%- endfor %}
     from floors
@@ -104,7 +104,7 @@ allocated as (
 
     select
         bucket_key, usage_date, node_key, workload_key, attempt_key, cost_class, component, route, reason, evidence, method_id, activity_rung,
-        weight, total_weight, gpu_second_weight,
+        sharing, is_unmeasured, activity_coverage_ratio, weight, total_weight, gpu_second_weight,
         {%- for basis in allocated_bases() %}
         {{ allocation_amount('bucket_' ~ basis, basis ~ '_floor', basis ~ '_leftover', basis ~ '_rank') }} as {{ basis }},
         {%- endfor %}
@@ -114,7 +114,7 @@ allocated as (
     -- most buckets are not split at all: one share takes the bucket's own amounts
     select
         shares.bucket_key, shares.usage_date, shares.node_key, shares.workload_key, shares.attempt_key, shares.cost_class, shares.component, shares.route,
-        shares.reason, shares.evidence, shares.method_id, shares.activity_rung, shares.weight, totals.total_weight, shares.gpu_second_weight,
+        shares.reason, shares.evidence, shares.method_id, shares.activity_rung, shares.sharing, shares.is_unmeasured, shares.activity_coverage_ratio, shares.weight, totals.total_weight, shares.gpu_second_weight,
         {%- for basis in allocated_bases() %}
         cast(null as decimal(38, 12)) as {{ basis }},
         {%- endfor %}
@@ -167,6 +167,9 @@ ledger as (
         allocated.evidence,
         allocated.method_id,
         allocated.activity_rung,
+        allocated.activity_coverage_ratio,
+        allocated.sharing,
+        allocated.is_unmeasured,
         cast('allocated' as {{ dbt.type_string() }}) as stage,
         cast(null as {{ dbt.type_string() }}) as rule_id,
         cast(null as {{ dbt.type_string() }}) as distribution_key,

@@ -36,9 +36,12 @@ window_classes as (
         reason,
         case when min(evidence) < max(evidence) then 'mixed' else min(evidence) end as evidence,
         case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        sharing,
+        is_unmeasured,
+        sum(rung_coverage_weight) as rung_coverage_weight,
         sum(weight) as weight
     from {{ ref('int_gpu_window_classes') }}
-    group by window_key, workload_key, attempt_key, cost_class, reason
+    group by window_key, workload_key, attempt_key, cost_class, reason, sharing, is_unmeasured
 
 ),
 
@@ -68,7 +71,8 @@ by_telemetry as (
     select
         on_node.bucket_key, on_node.usage_date, on_node.node_key, window_classes.workload_key, window_classes.attempt_key,
         window_classes.cost_class, components.component, 'telemetry' as route, window_classes.reason, window_classes.evidence,
-        components.method_id, window_classes.activity_rung,
+        components.method_id, window_classes.activity_rung, window_classes.sharing, window_classes.is_unmeasured,
+        {{ ratio_of_millionths(int_div(wide_int('window_classes.rung_coverage_weight'), wide_int('window_classes.weight'))) }} as activity_coverage_ratio,
         {{ wide_int('window_classes.weight') }} * components.component_weight as weight,
         case when components.component = 'gpu' then window_classes.weight end as gpu_second_weight
     from on_node
@@ -93,6 +97,7 @@ carried_by_holders as (
         on_node.bucket_key, on_node.usage_date, on_node.node_key, holder_weights.workload_key, holder_weights.attempt_key,
         'not_measured' as cost_class, 'other' as component, 'telemetry' as route, cast(null as {{ dbt.type_string() }}) as reason,
         'holder' as evidence, cast(null as {{ dbt.type_string() }}) as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung,
+        {{ not_shared() }},
         {{ wide_int('holder_weights.weight') }} as weight,
         cast(null as bigint) as gpu_second_weight
     from on_node
@@ -134,7 +139,7 @@ by_split as (
         case when whole_buckets.is_gpu then 'unknown' else 'not_measured' end as cost_class,
         case when whole_buckets.is_gpu then 'gpu' else 'other' end as component,
         'rule' as route, cast(null as {{ dbt.type_string() }}) as reason, 'split_cost_allocation' as evidence,
-        'split_cost_allocation' as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung,
+        'split_cost_allocation' as method_id, cast(null as {{ dbt.type_string() }}) as activity_rung, {{ not_shared() }},
         {{ wide_int('sum(splits.weight)') }} as weight,
         cast(null as bigint) as gpu_second_weight
     from whole_buckets
@@ -183,6 +188,7 @@ by_tag_or_none as (
         case when fixed_cost_class is null and tagged_workload_key is not null then 'tag' else 'none' end as evidence,
         cast(null as {{ dbt.type_string() }}) as method_id,
         cast(null as {{ dbt.type_string() }}) as activity_rung,
+        {{ not_shared() }},
         {{ wide_int('1') }} as weight,
         cast(null as bigint) as gpu_second_weight
     from whole_buckets

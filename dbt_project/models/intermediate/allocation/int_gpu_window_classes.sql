@@ -32,10 +32,10 @@ judged as (
 
 classed as (
 
-    {{ gpu_class_weights('judged', ['window_key', 'usage_date', 'node_key', 'gpu_key', 'hour_from', 'workload_key', 'attempt_key', 'evidence', 'activity_rung', 'reason']) }}
+    {{ gpu_class_weights('judged', ['window_key', 'usage_date', 'node_key', 'gpu_key', 'hour_from', 'workload_key', 'attempt_key', 'evidence', 'activity_rung', 'rung_coverage_ppm', 'sharing', 'is_unmeasured', 'reason']) }}
     union all
     select window_key, usage_date, node_key, concat(node_key, '|unplaced'), window_from - window_from % 3600, cast(null as {{ dbt.type_string() }}),
-        cast(null as {{ dbt.type_string() }}), 'none', cast(null as {{ dbt.type_string() }}), 'billed_window_mismatch',
+        cast(null as {{ dbt.type_string() }}), 'none', cast(null as {{ dbt.type_string() }}), cast(null as bigint), 'none', false, 'billed_window_mismatch',
         'unknown', 28 * gpu_count * unplaced_seconds * 1000000
     from windows
     where unplaced_seconds > 0
@@ -56,10 +56,14 @@ classes as (
         reason,
         case when min(evidence) < max(evidence) then 'mixed' else min(evidence) end as evidence,
         case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        sharing,
+        is_unmeasured,
+        -- coverage of the rung, to be divided by the weight: means of coverage are weighted by what they cover
+        cast(sum({{ wide_int('weight') }} * rung_coverage_ppm) as decimal(38, 0)) as rung_coverage_weight,
         cast(sum(weight) as bigint) as weight
     from classed
     where weight > 0
-    group by window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, cost_class, reason
+    group by window_key, usage_date, node_key, gpu_key, hour_from, workload_key, attempt_key, cost_class, reason, sharing, is_unmeasured
 
 )
 

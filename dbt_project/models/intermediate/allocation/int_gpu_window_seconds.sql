@@ -43,6 +43,10 @@ measured as (
         segments.is_covered,
         activity.activity_ppm,
         activity.activity_rung,
+        activity.rung_coverage_ppm,
+        segments.sharing,
+        segments.is_unmeasured,
+        segments.segment_reason,
         least(segments.to_second, windows.billed_to) - greatest(segments.from_second, windows.billed_from) as seconds
     from windows
     inner join segments

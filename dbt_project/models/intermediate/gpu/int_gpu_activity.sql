@@ -173,7 +173,9 @@ activity as (
         activity_rung,
         observed_slots,
         rung_slots,
-        case when rung_slots > 0 then {{ int_div('2 * rung_ppm + rung_slots', '2 * rung_slots') }} end as activity_ppm
+        case when rung_slots > 0 then {{ int_div('2 * rung_ppm + rung_slots', '2 * rung_slots') }} end as activity_ppm,
+        -- how many of the holder's observed slots have a value of the rung
+        case when rung_slots > 0 then {{ int_div('1000000 * least(rung_slots, observed_slots)', 'observed_slots') }} end as rung_coverage_ppm
     from laddered
 
 )

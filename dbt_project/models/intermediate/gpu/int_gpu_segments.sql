@@ -237,7 +237,10 @@ segments as (
         coalesce(covered.attempt_key, pool_holders.attempt_key) as attempt_key,
         coalesce(covered.evidence, case when pool_holders.attempt_key is not null then 'count_only' else 'none' end) as evidence,
         covered.is_covered,
-        covered.naming_intervals > 1 as is_contested
+        covered.naming_intervals > 1 as is_contested,
+        case when covered.unit_key <> covered.gpu_key then 'mig' else 'none' end as sharing,
+        false as is_unmeasured,
+        cast(null as {{ dbt.type_string() }}) as segment_reason
     from covered
     left join pool_holders
         on covered.usage_date = pool_holders.usage_date

@@ -16,6 +16,8 @@ renamed as (
         resource_id,
         gpu_count,
         gpu_model,
+        gpu_sharing,
+        gpu_replicas,
         vcpus,
         memory_gib,
         pool,
