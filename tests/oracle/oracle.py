@@ -112,25 +112,27 @@ def _attempt_seconds(
 ) -> None:  # fmt: skip
     is_priced = {hour: _is_priced(cluster, node, billed, hour, reading) for hour in range(lo, days[1], HOUR)}
     for unit in (u for d in devices for u in d.units):
-        for n, state in enumerate(unit.holds):
-            second = lo + n
-            hour = second // HOUR * HOUR
-            times = {hour: 1}
-            if second == hi - 1:  # nothing happens after `hi`: its last second stands for all of them
-                times |= {later: HOUR for later in range(hi, days[1], HOUR)}
-            assert not state.holders or second != lo or lo == days[0], "somebody holds before anything happens"
-            for holder in state.holders:
-                seconds = expected.attempts[holder.attempt]
-                activity = unit.activity.get((hour, holder.attempt))
-                if unit.covered[n] and holder.evidence != "count_only" and activity is not None:
-                    seconds.measured += holder.parts
-                    seconds.used_ppm += holder.parts * activity
-                for at, count in times.items():
-                    seconds.held += holder.parts * count
-                    if not is_priced[at]:
-                        seconds.awaiting += holder.parts * count
-                    elif second not in billed.get(at, ({}, 0))[0]:
-                        seconds.unbilled += holder.parts * count
+        known = {id(state): state for state in unit.holds}
+        assert not unit.holds[0].holders or lo == days[0], "somebody holds before anything happens"
+        for hour in range(lo, hi, HOUR):
+            paid = billed.get(hour, (set(), 0))[0]
+            states = Counter((id(unit.holds[s - lo]), unit.covered[s - lo], s in paid) for s in range(hour, hour + HOUR))
+            for (state, is_covered, is_paid), count in states.items():
+                for holder in known[state].holders:
+                    seconds, weight = expected.attempts[holder.attempt], holder.parts * count
+                    activity = unit.activity.get((hour, holder.attempt))
+                    seconds.held += weight
+                    seconds.awaiting += 0 if is_priced[hour] else weight
+                    seconds.unbilled += weight if is_priced[hour] and not is_paid else 0
+                    if is_covered and holder.evidence != "count_only" and activity is not None:
+                        seconds.measured += weight
+                        seconds.used_ppm += weight * activity
+        for hour in range(hi, days[1], HOUR):  # nothing happens after `hi`: its last second stands for all of them
+            assert hour not in billed
+            for holder in unit.holds[-1].holders:
+                expected.attempts[holder.attempt].held += holder.parts * HOUR
+                expected.attempts[holder.attempt].awaiting += 0 if is_priced[hour] else holder.parts * HOUR
+                expected.attempts[holder.attempt].unbilled += holder.parts * HOUR if is_priced[hour] else 0
 
 
 def _is_priced(cluster: Cluster, node: Node, billed: dict[int, tuple[set[int], int]], hour: int, reading: Reading) -> bool:
@@ -219,14 +221,14 @@ def _parts(node: Node, devices: list[Device], seconds: set[int], unplaced: int, 
     weights: dict[PartKey, int] = defaultdict(int)
     for device in devices:
         for unit in device.units:
-            states = Counter((unit.holds[s - lo], unit.covered[s - lo]) for s in seconds if unit.live[s - lo])
+            known = {id(state): state for state in unit.holds[hour - lo : hour - lo + HOUR]}
+            states = Counter((id(unit.holds[s - lo]), unit.covered[s - lo]) for s in seconds if unit.live[s - lo])
             for (state, is_covered), count in states.items():
-                for key, weight in _classes(unit, state, is_covered, hour):
+                for key, weight in _classes(unit, known[state], is_covered, hour):
                     weights[key] += count * weight
-        for second in seconds:
-            idle, stranded = device.remainder[second - lo]
-            weights[None, None, "unallocated_idle", "profile_fits", "mig", False] += idle * PPM
-            weights[None, None, "stranded", "outside_any_instance", "mig", False] += stranded * PPM
+        for (idle, stranded), count in Counter(device.remainder[s - lo] for s in seconds).items():
+            weights[None, None, "unallocated_idle", "profile_fits", "mig", False] += count * idle * PPM
+            weights[None, None, "stranded", "outside_any_instance", "mig", False] += count * stranded * PPM
     if unplaced:
         weights[None, None, "unknown", "billed_window_mismatch", "none", False] += WHOLE * node.gpu_count * unplaced * PPM
     weights = defaultdict(int, {key: weight for key, weight in weights.items() if weight > 0})

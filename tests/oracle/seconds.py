@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from tests.oracle import sharing
 from tests.oracle.devices import names
 from tests.oracle.plan import Cluster, Interval, Node, Sample
 from tests.oracle.readings import (
-    DAY, HOUR, MAX_GAP_SECONDS, NO_PROCESS_KIB, PPM, RUNGS, Claim, Device, Hold, Reading, Unit,
+    DAY, HOUR, MAX_GAP_SECONDS, NO_PROCESS_KIB, PPM, RUNGS, Claim, Device, Hold, Holder, Reading, Unit,
 )  # fmt: skip
 
 Claims = list[tuple[Claim, ...]]  # by second
@@ -132,11 +132,10 @@ def _hold_unit(
 
 def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is_shared: bool) -> Claims:
     """Per second what the labels claim, fills included. ``is_shared``: every label of a slot has its say; else one label takes it."""
-    nobody: tuple[Claim, ...] = ()
-    claims: Claims = [nobody] * (hi - lo)
+    claims: Claims = [()] * (hi - lo)
     slots = sorted(unit.slots)
     meant_of: dict[tuple[str, str, str, str], list[Interval]] = {}
-    before: tuple[tuple[Claim, ...], tuple[Claim, ...]] = (nobody, nobody)
+    before: tuple[Claim, ...] = ()
     for position, slot in enumerate(slots):
         winners = _every_label(unit.slots[slot]) if is_shared else [_slot_label(unit.slots[slot])]
         winners = [w for w in winners if _label(w) is not None]
@@ -145,33 +144,44 @@ def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is
         end = slot + cluster.slot_seconds + MAX_GAP_SECONDS
         if position + 1 < len(slots):
             end = min(end, slots[position + 1])
-        for second in range(max(slot, lo), min(end, hi)):
-            found = []
-            for winner in winners:
-                mark = (winner.hpc_job, winner.namespace, winner.pod, winner.pod_uid)
-                if mark not in meant_of:
-                    meant_of[mark] = _meant(cluster, node, winner)
-                meant, label = meant_of[mark], _label(winner)
-                running = [i for i in meant if _active(i, second)]
-                if not meant:
-                    found.append(Claim("label", f"unregistered/{label}", f"unregistered/{label}", None))
-                elif running:
-                    found.append(_claim("label", min(running, key=lambda i: (-i.start, i.attempt_key))))
-            now = tuple(sorted(set(found), key=lambda c: c.attempt))
-            before = before if before[0] == now else (now, now)
-            claims[second - lo] = before[1]
+        found: list[tuple[str, list[Interval]]] = []
+        for winner in winners:
+            mark = (winner.hpc_job, winner.namespace, winner.pod, winner.pod_uid)
+            if mark not in meant_of:
+                meant_of[mark] = _meant(cluster, node, winner)
+            found.append((f"unregistered/{_label(winner)}", meant_of[mark]))
+        turns = {t for _, meant in found for i in meant for t in (i.start, i.end)}
+        first = max(slot, lo)
+        for second in range(first, min(end, hi)):
+            if second == first or second in turns:
+                now = _labelled(found, second)
+                before = before if before == now else now
+            claims[second - lo] = before
     return claims
+
+
+def _labelled(found: list[tuple[str, list[Interval]]], second: int) -> tuple[Claim, ...]:
+    """The claims of some labels in a second: each means at most one interval, the one that started last; or nobody's that is registered."""
+    claims = set()
+    for unregistered, meant in found:
+        running = [i for i in meant if _active(i, second)]
+        if not meant:
+            claims.add(Claim("label", unregistered, unregistered, None))
+        elif running:
+            claims.add(_claim("label", min(running, key=lambda i: (-i.start, i.attempt_key))))
+    return tuple(sorted(claims, key=lambda c: c.attempt))
 
 
 def _label_seconds(units: list[Unit], labels: dict[str, Claims], seconds: range, lo: int) -> dict[Interval, dict[str, int]]:
     """Interval -> unit -> seconds under the interval's own label."""
     seen: dict[Interval, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for unit in units:
-        for second in seconds:
-            if unit.live[second - lo]:
-                for claim in labels[unit.key][second - lo]:
-                    if claim.interval is not None:
-                        seen[claim.interval][unit.key] += 1
+        told = {id(c): c for c in labels[unit.key]}
+        counts = Counter(id(labels[unit.key][second - lo]) for second in seconds if unit.live[second - lo])
+        for claims, count in ((told[i], n) for i, n in counts.items()):
+            for claim in claims:
+                if claim.interval is not None:
+                    seen[claim.interval][unit.key] += count
     return seen
 
 
@@ -212,16 +222,22 @@ def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, 
 
 def _take_from_pool(units: list[Unit], waiting: list[Interval], seconds: range, lo: int) -> None:
     """Intervals that have only a count smaller than the node's take parts of what is free, earliest start first."""
+    turns = {t for i in waiting for t in (i.start, i.end)}
+    known: dict[tuple[object, ...], list[tuple[Unit, Hold]]] = {}
     for second in seconds if waiting else ():
-        wanted = [i for i in waiting if _active(i, second)]
-        free = [u for u in units if u.live[second - lo] and not u.holds[second - lo].holders]
-        for key, holders in sharing.take_from_pool(free, wanted).items() if wanted and free else ():
-            unit = next(u for u in free if u.key == key)
-            was = unit.holds[second - lo]
-            is_part = len(holders) > 1 or holders[0].parts < unit.parts
-            is_declared = was.sharing not in ("none", "mig")
-            how = was.sharing if is_declared or not is_part else "fractional"
-            unit.holds[second - lo] = Hold(holders, how, is_part)
+        wanted = tuple(i.attempt_key for i in waiting if _active(i, second))
+        free = [u for u in units if u.live[second - lo] and not u.holds[second - lo].holders] if wanted else []
+        key = (second in turns, wanted, *(id(u) for u in free), *(u.holds[second - lo].sharing for u in free))
+        if second in turns or key not in known:
+            held = sharing.take_from_pool(free, [i for i in waiting if _active(i, second)])
+            known[key] = [(u, _pooled(u, held[u.key], u.holds[second - lo])) for u in free if u.key in held]
+        for unit, state in known[key]:
+            unit.holds[second - lo] = state
+
+
+def _pooled(unit: Unit, holders: tuple[Holder, ...], was: Hold) -> Hold:
+    is_part = len(holders) > 1 or holders[0].parts < unit.parts
+    return Hold(holders, was.sharing if was.sharing not in ("none", "mig") or not is_part else "fractional", is_part)
 
 
 # --- how active
