@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.oracle import compare, files, generate, oracle
+from tests.oracle.activity import series_key
 from tests.oracle.night import Bench
 from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
 from tests.oracle.readings import MODELS
-from tests.oracle.seconds import series_key
 
 EVE = dt.date(2026, 10, 5)
 DAY = int(dt.datetime(2026, 10, 6, tzinfo=dt.UTC).timestamp())

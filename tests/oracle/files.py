@@ -78,7 +78,9 @@ def write_inputs(folder: Path, clusters: Sequence[Cluster], *, policy: Mapping[s
 def policy_of(clusters: Sequence[Cluster]) -> dict[str, Any]:
     """The clusters' rules as the policy file has them; without a rule no key."""
     rules = {name: [rule for c in clusters for rule in getattr(c, name)] for name in ("sharing", "node_split")}
-    return {name: [{k: v for k, v in asdict(rule).items() if v not in ("", None)} for rule in found] for name, found in rules.items() if found}
+    return {
+        name: [{k: v for k, v in asdict(rule).items() if v not in ("", None)} for rule in found] for name, found in rules.items() if found
+    }
 
 
 def write_settings(

@@ -17,11 +17,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import compress, repeat
 
 from tests.oracle.devices import devices_of
 from tests.oracle.plan import Charge, Cluster, Gpu, Node
 from tests.oracle.readings import (
-    CONTRACT, DAY, HOUR, IDLE_PPM, LABELLED, PPM, UNIT, WHOLE, Device, Hold, Reading, Unit,
+    CONTRACT,
+    DAY,
+    HOUR,
+    IDLE_PPM,
+    LABELLED,
+    PPM,
+    UNIT,
+    WHOLE,
+    Device,
+    Hold,
+    Reading,
+    Unit,
 )  # fmt: skip
 from tests.oracle.seconds import hold, is_known
 
@@ -112,11 +124,12 @@ def _attempt_seconds(
 ) -> None:  # fmt: skip
     is_priced = {hour: _is_priced(cluster, node, billed, hour, reading) for hour in range(lo, days[1], HOUR)}
     for unit in (u for d in devices for u in d.units):
-        known = {id(state): state for state in unit.holds}
+        known = dict(zip(map(id, unit.holds), unit.holds, strict=True))
         assert not unit.holds[0].holders or lo == days[0], "somebody holds before anything happens"
         for hour in range(lo, hi, HOUR):
-            paid = billed.get(hour, (set(), 0))[0]
-            states = Counter((id(unit.holds[s - lo]), unit.covered[s - lo], s in paid) for s in range(hour, hour + HOUR))
+            paid, part = billed.get(hour, (set(), 0))[0], slice(hour - lo, hour - lo + HOUR)
+            are_paid = [s in paid for s in range(hour, hour + HOUR)] if paid else repeat(False)
+            states = Counter(zip(map(id, unit.holds[part]), unit.covered[part], are_paid, strict=False))
             for (state, is_covered, is_paid), count in states.items():
                 for holder in known[state].holders:
                     seconds, weight = expected.attempts[holder.attempt], holder.parts * count
@@ -192,7 +205,9 @@ def node_split(cluster: Cluster, node: Node, second: int) -> dict[str, int]:
     """component -> whole-number weight of the node's price, by the first rule that matches the node on the second's UTC day."""
     date = dt.datetime.fromtimestamp(second, dt.UTC).date().isoformat()
     provider = node.provider or cluster.name
-    fits = (r for r in cluster.node_split if (r.pool or node.pool) == node.pool and (r.provider or provider) == provider and r.holds_on(date))
+    fits = (
+        r for r in cluster.node_split if (r.pool or node.pool) == node.pool and (r.provider or provider) == provider and r.holds_on(date)
+    )
     method = next((r.method for r in fits), "gpu_only")
     gpus, vcpus, memory = node.gpu_count, Decimal(node.vcpus or 0), Decimal(node.memory_gib or 0)
     if method == "fixed_95_3_2":
@@ -219,14 +234,16 @@ def _inventoried(node: Node, devices: list[Device], hour: int, lo: int) -> list[
 def _parts(node: Node, devices: list[Device], seconds: set[int], unplaced: int, hour: int, lo: int) -> dict[PartKey, int]:
     """What each part of the billed GPU-seconds is, in parts x seconds x millionths."""
     weights: dict[PartKey, int] = defaultdict(int)
+    part, is_billed = slice(hour - lo, hour - lo + HOUR), [s in seconds for s in range(hour, hour + HOUR)]
     for device in devices:
         for unit in device.units:
-            known = {id(state): state for state in unit.holds[hour - lo : hour - lo + HOUR]}
-            states = Counter((id(unit.holds[s - lo]), unit.covered[s - lo]) for s in seconds if unit.live[s - lo])
+            known = dict(zip(map(id, unit.holds[part]), unit.holds[part], strict=True))
+            counted = [billed and live for billed, live in zip(is_billed, unit.live[part], strict=True)]
+            states = Counter(compress(zip(map(id, unit.holds[part]), unit.covered[part], strict=True), counted))
             for (state, is_covered), count in states.items():
                 for key, weight in _classes(unit, known[state], is_covered, hour):
                     weights[key] += count * weight
-        for (idle, stranded), count in Counter(device.remainder[s - lo] for s in seconds).items():
+        for (idle, stranded), count in Counter(compress(device.remainder[part], is_billed)).items():
             weights[None, None, "unallocated_idle", "profile_fits", "mig", False] += count * idle * PPM
             weights[None, None, "stranded", "outside_any_instance", "mig", False] += count * stranded * PPM
     if unplaced:

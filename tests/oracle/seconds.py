@@ -1,22 +1,29 @@
-"""Who held each second of each unit, whether it was observed, and how active it was.
+"""Who held each second of each unit, and whether it was observed.
 
-Belongs here: labels and intervals to claims, fills, the mean activity of a holder in an hour; second by second. Does not: which units a GPU
-has (devices.py), how claimants of one unit divide it (sharing.py), bills and money (oracle.py).
+Belongs here: labels and intervals to claims, fills; second by second. Does not: which units a GPU has (devices.py), how claimants of one unit
+divide it (sharing.py), how active it was (activity.py), bills and money (oracle.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from decimal import Decimal
+from itertools import compress
 
 from tests.oracle import sharing
+from tests.oracle.activity import measure
 from tests.oracle.devices import names
 from tests.oracle.plan import Cluster, Interval, Node, Sample
 from tests.oracle.readings import (
-    DAY, HOUR, MAX_GAP_SECONDS, NO_PROCESS_KIB, PPM, RUNGS, Claim, Device, Hold, Holder, Reading, Unit,
+    DAY,
+    MAX_GAP_SECONDS,
+    PPM,
+    Claim,
+    Device,
+    Hold,
+    Holder,
+    Reading,
+    Unit,
 )  # fmt: skip
 
 Claims = list[tuple[Claim, ...]]  # by second
@@ -113,7 +120,7 @@ def hold(cluster: Cluster, node: Node, devices: list[Device], lo: int, hi: int, 
         _take_from_pool(units, sorted(pool, key=lambda i: i.start), seconds, lo)
     for unit in units:
         _cover(unit, cluster.slot_seconds, edges[unit.key], node, lo, hi)
-        _measure(unit, cluster, lo)
+        measure(unit, cluster, lo)
 
 
 def _hold_unit(
@@ -176,8 +183,9 @@ def _label_seconds(units: list[Unit], labels: dict[str, Claims], seconds: range,
     """Interval -> unit -> seconds under the interval's own label."""
     seen: dict[Interval, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for unit in units:
-        told = {id(c): c for c in labels[unit.key]}
-        counts = Counter(id(labels[unit.key][second - lo]) for second in seconds if unit.live[second - lo])
+        part = slice(seconds.start - lo, seconds.stop - lo)
+        told = dict(zip(map(id, labels[unit.key][part]), labels[unit.key][part], strict=True))
+        counts = Counter(compress(map(id, labels[unit.key][part]), unit.live[part]))
         for claims, count in ((told[i], n) for i, n in counts.items()):
             for claim in claims:
                 if claim.interval is not None:
@@ -238,81 +246,3 @@ def _take_from_pool(units: list[Unit], waiting: list[Interval], seconds: range, 
 def _pooled(unit: Unit, holders: tuple[Holder, ...], was: Hold) -> Hold:
     is_part = len(holders) > 1 or holders[0].parts < unit.parts
     return Hold(holders, was.sharing if was.sharing not in ("none", "mig") or not is_part else "fractional", is_part)
-
-
-# --- how active
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        value = Decimal(text)
-    except ArithmeticError:
-        return None
-    return value if value.is_finite() else None
-
-
-def _ppm(text: str, scale: Decimal) -> int | None:
-    value = _number(text)
-    return None if value is None or not 0 <= value <= scale else int((value / scale * PPM).to_integral_value())
-
-
-def _told(sample: Sample, metric: str, scale: Decimal) -> int | None:
-    """The sample's value of a metric; GPU utilization says nothing of an instance."""
-    return None if sample.mig_profile and metric == "gpu_util" else _ppm(getattr(sample, metric), scale)
-
-
-def _memory_kib(text: str) -> int | None:
-    """FB_USED in KiB; None where it is no amount of memory."""
-    value = _number(text)
-    return None if value is None or not 0 <= value <= 10_000_000 else int((value * 1024).to_integral_value())
-
-
-def series_key(cluster: Cluster, exporter: str) -> str:
-    """The digest by which series with as many slots are put in order."""
-    exporter_part = f"={exporter}" if exporter else "~"
-    return hashlib.md5(f"=dcgm-{cluster.slot_seconds}|{exporter_part}".encode()).hexdigest()  # noqa: S324
-
-
-def _measure(unit: Unit, cluster: Cluster, lo: int) -> None:
-    """Mean activity, and the part of slots without a process, per (hour, holder) from the series that observed most slots of the hour."""
-    hours: dict[int, dict[str, dict[int, list[Sample]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-    for slot, samples in unit.slots.items():
-        for sample in samples:
-            hours[slot // HOUR * HOUR][sample.exporter][slot].append(sample)
-    for hour, series in hours.items():
-        best = min(series, key=lambda e: (-len(series[e]), series_key(cluster, e)))
-        told: dict[str, dict[int, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-        for slot, samples in series[best].items():
-            for sample in samples:
-                for holder in _held_by(unit, sample.micros // PPM, lo):
-                    told[holder][slot].append(sample)
-        for holder, slots in told.items():
-            unit.activity[hour, holder] = _mean(slots.values())
-            unit.no_process[hour, holder] = _no_process(slots.values())
-
-
-def _held_by(unit: Unit, second: int, lo: int) -> tuple[str, ...]:
-    return unit.holds[second - lo].attempts if 0 <= second - lo < len(unit.holds) else ("",)
-
-
-def _mean(slots: Iterable[list[Sample]]) -> int | None:
-    slots = list(slots)
-    for metric, scale in RUNGS:
-        values = []
-        for samples in slots:
-            told = [(s.micros, v) for s in samples if (v := _told(s, metric, scale)) is not None]
-            if told:
-                values.append(max(told)[1])
-        if values:
-            return (2 * sum(values) + len(values)) // (2 * len(values))
-    return None
-
-
-def _no_process(slots: Iterable[list[Sample]]) -> int | None:
-    """Millionths of the slots with a value in which hardly any memory was in use; None: no slot has a value."""
-    values = []
-    for samples in slots:
-        told = [(s.micros, v) for s in samples if (v := _memory_kib(s.fb_used_mib)) is not None]
-        if told:
-            values.append(max(told)[1] <= NO_PROCESS_KIB)
-    return (2 * sum(values) * PPM + len(values)) // (2 * len(values)) if values else None
