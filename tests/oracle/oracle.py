@@ -257,11 +257,13 @@ def _classes(unit: Unit, state: Hold, is_covered: bool, hour: int) -> Iterator[t
     """The classes of one second of a unit, in parts x millionths."""
 
     def row(who: tuple[str | None, str | None], cost_class: str, reason: str | None = None) -> PartKey:
-        return *who, cost_class, reason, state.sharing, state.is_unmeasured
+        return *who, cost_class, reason, *flags
 
     nobody, left = (None, None), unit.parts - state.parts
+    flags = (state.sharing, state.is_unmeasured)
     for holder in state.holders:
         who = holder.workload, holder.attempt
+        flags = holder.flags or (state.sharing, state.is_unmeasured)
         activity = unit.activity.get((hour, holder.attempt))
         if holder.evidence == "count_only":
             yield row(who, "unknown", "count_only"), holder.parts * PPM
@@ -280,7 +282,7 @@ def _classes(unit: Unit, state: Hold, is_covered: bool, hour: int) -> Iterator[t
                 yield row(who, "held_idle", "low_activity"), holder.parts * (PPM - activity - no_process)
     if not left:
         return
-    activity = unit.activity.get((hour, ""))
+    activity, flags = unit.activity.get((hour, "")), (state.sharing, state.is_unmeasured)
     if not is_covered:
         yield row(nobody, "unknown", "no_samples"), left * PPM
     elif state.holders:

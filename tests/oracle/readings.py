@@ -31,7 +31,8 @@ DECLARED = """
 - The remainder of a GPU cut into instances is nobody's, whatever names or claims the GPU.
 - Memory in use (no process) is read from the series that gives the activity, the latest value of each slot, for the holder at its second.
 - Sharing and its flag, where nobody claims: `mig` for an instance and a remainder, the declared strategy for a declared unit, else `none`;
-  not unmeasured. Parts of a whole unit taken by a count alone: `fractional`, unmeasured. A leftover is flagged as the time it stands in.
+  not unmeasured. What a count alone takes is as free time is; where the count has a fraction it is unmeasured, and `fractional` in a unit
+  that is not declared. A leftover is flagged as the time it stands in, beside counts as the most shared of them.
 - A count's text with a fraction chooses by label as many GPUs as hold it: ceil(count); its share of each is count / ceil(count).
 """
 
@@ -76,12 +77,13 @@ class Claim:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds how many parts of a unit, and by what evidence."""
+    """Who holds how many parts of a unit, and by what evidence. ``flags``: (sharing, is_unmeasured) where they are not the hold's."""
 
     workload: str
     attempt: str
     evidence: str
     parts: int
+    flags: tuple[str, bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import compress
 
 from tests.oracle import sharing
@@ -231,6 +232,7 @@ def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, 
 def _take_from_pool(units: list[Unit], waiting: list[Interval], seconds: range, lo: int) -> None:
     """Intervals that have only a count smaller than the node's take parts of what is free, earliest start first."""
     turns = {t for i in waiting for t in (i.start, i.end)}
+    fractions = {i.attempt_key for i in waiting if sharing.is_fractional(i)}
     known: dict[tuple[object, ...], list[tuple[Unit, Hold]]] = {}
     for second in seconds if waiting else ():
         wanted = tuple(i.attempt_key for i in waiting if _active(i, second))
@@ -238,11 +240,13 @@ def _take_from_pool(units: list[Unit], waiting: list[Interval], seconds: range, 
         key = (second in turns, wanted, *(id(u) for u in free), *(u.holds[second - lo].sharing for u in free))
         if second in turns or key not in known:
             held = sharing.take_from_pool(free, [i for i in waiting if _active(i, second)])
-            known[key] = [(u, _pooled(u, held[u.key], u.holds[second - lo])) for u in free if u.key in held]
+            known[key] = [(u, _pooled(held[u.key], fractions, u.holds[second - lo])) for u in free if u.key in held]
         for unit, state in known[key]:
             unit.holds[second - lo] = state
 
 
-def _pooled(unit: Unit, holders: tuple[Holder, ...], was: Hold) -> Hold:
-    is_part = len(holders) > 1 or holders[0].parts < unit.parts
-    return Hold(holders, was.sharing if was.sharing not in ("none", "mig") or not is_part else "fractional", is_part)
+def _pooled(holders: tuple[Holder, ...], fractions: set[str], was: Hold) -> Hold:
+    """The unit's state once counts alone have taken from it; ``fractions``: the attempts whose count has a fraction."""
+    shared = (was.sharing if was.sharing not in ("none", "mig") else "fractional", True)
+    flagged = tuple(replace(h, flags=shared if h.attempt in fractions else (was.sharing, False)) for h in holders)
+    return Hold(flagged, *(shared if any(h.attempt in fractions for h in holders) else (was.sharing, False)))
