@@ -33,6 +33,7 @@ class Flavour:
         self.cuts: dict[Gpu, list[Cut]] = {}
         self.silent: dict[Place, tuple[int, int]] = {}
         self.is_declared = self.is_fractional = False
+        self.is_staggered = False  # copies under several labels differ in their instant: where the GPU is not shared, one of them is the latest
         self.replicas: int | None = None
 
     def dress(self, node: Node, start: int, end: int) -> Node:
@@ -93,10 +94,12 @@ class Flavour:
         if self.on("inventory_sharing", 0.3):
             if rng.random() < 0.2:  # the policy knows better
                 cluster.sharing.append(SharingRule("none", **where))
+                self.is_staggered = True
             return replace(node, gpu_sharing=strategy, gpu_replicas=self.replicas)
         if rng.random() < 0.3:  # it does not match
             cluster.sharing.append(SharingRule("mps", pool=f"{node.pool}-other", hostname=node.hostname, replicas=7))
         day = "2026-10-06" if rng.random() < 0.3 else ""
+        self.is_staggered = day != ""
         cluster.sharing.append(SharingRule(strategy, replicas=self.replicas, valid_from=day, **where))
         return node
 

@@ -267,9 +267,10 @@ class Maker:
                         told = self._told(rung, busy if any(labels) else rng.choice([0.0, 0.0, 0.004, busy / 50]), garbage, memory)
                         if place[1] or gpu in flavour.cuts:
                             told |= {"mig_instance_id": place[1], "mig_profile": place[2], "gpu_model": gpu.model}
-                        for label in labels:
+                        for copy, label in enumerate(labels):
                             body = {} if exporter == unlabelled or rng.random() < flapping else label
-                            sample = Sample(micros, node.hostname, gpu.uuid, str(gpu.index), gpu.pci, exporter, **body, **told)
+                            instant = micros + copy if flavour.is_staggered else micros
+                            sample = Sample(instant, node.hostname, gpu.uuid, str(gpu.index), gpu.pci, exporter, **body, **told)
                             found.append(sample)
                             if self.on("repeats", 0.03):
                                 found.append(sample)
