@@ -33,7 +33,9 @@ class Flavour:
         self.cuts: dict[Gpu, list[Cut]] = {}
         self.silent: dict[Place, tuple[int, int]] = {}
         self.is_declared = self.is_fractional = False
-        self.is_staggered = False  # copies under several labels differ in their instant: where the GPU is not shared, one of them is the latest
+        self.is_staggered = (
+            False  # copies under several labels differ in their instant: where the GPU is not shared, one of them is the latest
+        )
         self.replicas: int | None = None
 
     def dress(self, node: Node, start: int, end: int) -> Node:

@@ -1,9 +1,9 @@
 """The attribution rules in plain Python, second by second: what the ledger must say of a small planned cluster.
 
-Belongs here: billed seconds, classes and money, read from the contract ("from a node's price to workloads") and not from the SQL, with
+Belongs here: billed seconds and money, read from the contract ("from a node's price to workloads") and not from the SQL, with
 which it shares no code and no data structure: it walks every second of every GPU, where the SQL works on masks, stretches and edges.
-Does not: which units a GPU has (devices.py), who held a second (seconds.py, sharing.py), file formats (files.py), how clusters come about
-(generate.py).
+Does not: which units a GPU has (devices.py), who held a second (seconds.py, sharing.py), what it is called (classes.py), file
+formats (files.py), how clusters come about (generate.py).
 
 Where the contract leaves two readings open, the one of DECISIONS.md (9-14) or of the models is taken, and said in
 readings.py (``DECLARED``); where the models still differ from the contract, ``Reading`` says how.
@@ -11,36 +11,28 @@ readings.py (``DECLARED``); where the models still differ from the contract, ``R
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from itertools import compress, repeat
+from itertools import repeat
 
+from tests.oracle.classes import inventoried, node_split, parts_of
 from tests.oracle.devices import devices_of
 from tests.oracle.plan import Charge, Cluster, Gpu, Node
 from tests.oracle.readings import (
     CONTRACT,
     DAY,
     HOUR,
-    IDLE_PPM,
-    LABELLED,
     PPM,
     UNIT,
-    WHOLE,
     Device,
-    Hold,
     Reading,
-    Unit,
-)  # fmt: skip
+)
 from tests.oracle.seconds import hold, is_known
 
 # (workload_key, attempt_key, cost_class, component, route, reason, sharing, is_unmeasured)
 RowKey = tuple[str | None, str | None, str, str, str, str | None, str | None, bool | None]
-# (workload_key, attempt_key, cost_class, reason, sharing, is_unmeasured): what a part of a GPU-second is
-PartKey = tuple[str | None, str | None, str, str | None, str, bool]
 Bucket = tuple[str, int, str, str]
 
 
@@ -168,10 +160,10 @@ def _allocate_hour(
     hour: int, lo: int,
 ) -> None:  # fmt: skip
     seconds, unplaced = billed or (set(), 0)
-    counted = _inventoried(node, devices, hour, lo)
+    counted = inventoried(node, devices, hour, lo)
     units = [u for d in counted for u in d.units]
     is_explained = any(u.covered[s - lo] or u.holds[s - lo].holders for u in units for s in seconds)
-    parts = _parts(node, counted, seconds, unplaced, hour, lo)
+    parts = parts_of(node, counted, seconds, unplaced, hour, lo)
     weights: dict[RowKey, int] = defaultdict(int)
     carriers: dict[RowKey, int] = defaultdict(int)
     for (workload, attempt, cost_class, reason, sharing, is_unmeasured), weight in parts.items():
@@ -199,102 +191,6 @@ def _allocate_hour(
 def _one(cost_class: str, component: str, reason: str | None) -> dict[RowKey, int]:
     """A bucket that goes to nobody as one row, off the telemetry route."""
     return {(None, None, cost_class, component, "none", reason, None, None): 1}
-
-
-def node_split(cluster: Cluster, node: Node, second: int) -> dict[str, int]:
-    """component -> whole-number weight of the node's price, by the first rule that matches the node on the second's UTC day."""
-    date = dt.datetime.fromtimestamp(second, dt.UTC).date().isoformat()
-    provider = node.provider or cluster.name
-    fits = (
-        r for r in cluster.node_split if (r.pool or node.pool) == node.pool and (r.provider or provider) == provider and r.holds_on(date)
-    )
-    method = next((r.method for r in fits), "gpu_only")
-    gpus, vcpus, memory = node.gpu_count, Decimal(node.vcpus or 0), Decimal(node.memory_gib or 0)
-    if method == "fixed_95_3_2":
-        return {"gpu": 95, "host": 5}
-    if not node.vcpus or not node.memory_gib or method == "gpu_only":
-        return {"gpu": 1}
-    if method == "weights_9_1":
-        return {"gpu": 9000 * gpus, "host": int((900 * vcpus + 100 * memory).to_integral_exact())}
-    assert method == "base_price"
-    return {"gpu": 950_000 * gpus, "host": int((31_611 * vcpus + 4_237 * memory).to_integral_exact())}
-
-
-def _inventoried(node: Node, devices: list[Device], hour: int, lo: int) -> list[Device]:
-    """As many GPUs as the inventory counts; where more are told of, those with most evidence in the hour."""
-
-    def evidence(device: Device) -> tuple[int, int, str]:
-        part = range(hour - lo, hour - lo + HOUR)
-        covered = sum(u.covered[n] for u in device.units for n in part)
-        return -covered, -sum(bool(u.holds[n].holders) for u in device.units for n in part), device.key
-
-    return sorted(devices, key=evidence)[: node.gpu_count]
-
-
-def _parts(node: Node, devices: list[Device], seconds: set[int], unplaced: int, hour: int, lo: int) -> dict[PartKey, int]:
-    """What each part of the billed GPU-seconds is, in parts x seconds x millionths."""
-    weights: dict[PartKey, int] = defaultdict(int)
-    part, is_billed = slice(hour - lo, hour - lo + HOUR), [s in seconds for s in range(hour, hour + HOUR)]
-    for device in devices:
-        for unit in device.units:
-            known = dict(zip(map(id, unit.holds[part]), unit.holds[part], strict=True))
-            counted = [billed and live for billed, live in zip(is_billed, unit.live[part], strict=True)]
-            states = Counter(compress(zip(map(id, unit.holds[part]), unit.covered[part], strict=True), counted))
-            for (state, is_covered), count in states.items():
-                for key, weight in _classes(unit, known[state], is_covered, hour):
-                    weights[key] += count * weight
-        for (idle, stranded), count in Counter(compress(device.remainder[part], is_billed)).items():
-            weights[None, None, "unallocated_idle", "profile_fits", "mig", False] += count * idle * PPM
-            weights[None, None, "stranded", "outside_any_instance", "mig", False] += count * stranded * PPM
-    if unplaced:
-        weights[None, None, "unknown", "billed_window_mismatch", "none", False] += WHOLE * node.gpu_count * unplaced * PPM
-    weights = defaultdict(int, {key: weight for key, weight in weights.items() if weight > 0})
-    assert sum(weights.values()) == WHOLE * PPM * node.gpu_count * (len(seconds) + unplaced), "a physical GPU sums to its parts"
-    return weights
-
-
-def _classes(unit: Unit, state: Hold, is_covered: bool, hour: int) -> Iterator[tuple[PartKey, int]]:
-    """The classes of one second of a unit, in parts x millionths."""
-
-    def row(who: tuple[str | None, str | None], cost_class: str, reason: str | None = None) -> PartKey:
-        return *who, cost_class, reason, *flags
-
-    nobody, left = (None, None), unit.parts - state.parts
-    flags = (state.sharing, state.is_unmeasured)
-    for holder in state.holders:
-        who = holder.workload, holder.attempt
-        flags = holder.flags or (state.sharing, state.is_unmeasured)
-        activity = unit.activity.get((hour, holder.attempt))
-        if holder.evidence == "count_only":
-            yield row(who, "unknown", "count_only"), holder.parts * PPM
-        elif not is_covered:
-            yield row(who, "unknown", "no_samples"), holder.parts * PPM
-        elif activity is None:
-            yield row(who, "unknown", "no_activity_value"), holder.parts * PPM
-        else:
-            yield row(who, "used"), holder.parts * activity
-            no_process = unit.no_process.get((hour, holder.attempt))
-            if no_process is None:
-                yield row(who, "held_idle", "process_unknown"), holder.parts * (PPM - activity)
-            else:
-                no_process = min(no_process, PPM - activity)
-                yield row(who, "held_idle", "no_process"), holder.parts * no_process
-                yield row(who, "held_idle", "low_activity"), holder.parts * (PPM - activity - no_process)
-    if not left:
-        return
-    activity, flags = unit.activity.get((hour, "")), (state.sharing, state.is_unmeasured)
-    if not is_covered:
-        yield row(nobody, "unknown", "no_samples"), left * PPM
-    elif state.holders:
-        is_labelled = any(h.evidence in LABELLED for h in state.holders)
-        told = ("unattributed", "shared_unlabelled") if is_labelled else ("unallocated_idle", "unrequested_share")
-        yield row(nobody, *told), left * PPM
-    elif activity is None:
-        yield row(nobody, "unknown", "no_activity_value"), left * PPM
-    elif activity <= IDLE_PPM:
-        yield row(nobody, "unallocated_idle"), left * PPM
-    else:
-        yield row(nobody, "unattributed", "active_unlabelled"), left * PPM
 
 
 def money_of(charge: Charge) -> tuple[Decimal, Decimal, Decimal]:

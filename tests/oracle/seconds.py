@@ -25,7 +25,7 @@ from tests.oracle.readings import (
     Holder,
     Reading,
     Unit,
-)  # fmt: skip
+)
 
 Claims = list[tuple[Claim, ...]]  # by second
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.gpu_cases.cases import DAY, TEN, charge, gpus, node, run, samples
 from tests.oracle import generate, oracle
+from tests.oracle.classes import node_split
 from tests.oracle.devices import instance_parts, memory_slices, remainder_of
 from tests.oracle.plan import Cluster, Node, NodeSplitRule, Sample, SharingRule
 from tests.oracle.readings import WHOLE
@@ -403,12 +404,12 @@ def test_the_methods_by_rule() -> None:
     of = cluster(at, [])
     rules = [NodeSplitRule("fixed_95_3_2", provider="c", valid_to="2026-10-06"), NodeSplitRule("base_price", pool="pool")]
     of.node_split = rules
-    assert oracle.node_split(of, at, DAY - 1) == {"gpu": 95, "host": 5}
+    assert node_split(of, at, DAY - 1) == {"gpu": 95, "host": 5}
     # 0.95 : 10 x 0.031611 + 90 x 0.004237 = 0.31611 + 0.38133
-    assert oracle.node_split(of, at, DAY) == {"gpu": 950_000, "host": 697_440}
-    assert oracle.node_split(of, replace(at, vcpus=""), DAY) == {"gpu": 1}
+    assert node_split(of, at, DAY) == {"gpu": 950_000, "host": 697_440}
+    assert node_split(of, replace(at, vcpus=""), DAY) == {"gpu": 1}
     of.node_split = []
-    assert oracle.node_split(of, at, DAY) == {"gpu": 1}
+    assert node_split(of, at, DAY) == {"gpu": 1}
 
 
 # --- the clusters
