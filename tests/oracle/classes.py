@@ -32,9 +32,14 @@ def node_split(cluster: Cluster, node: Node, second: int) -> dict[str, int]:
     if not node.vcpus or not node.memory_gib or method == "gpu_only":
         return {"gpu": 1}
     if method == "weights_9_1":
-        return {"gpu": 9000 * gpus, "host": int((900 * vcpus + 100 * memory).to_integral_exact())}
+        return {"gpu": 9000 * gpus, "host": _whole(900 * vcpus + 100 * memory)}
     assert method == "base_price"
-    return {"gpu": 950_000 * gpus, "host": int((31_611 * vcpus + 4_237 * memory).to_integral_exact())}
+    return {"gpu": 950_000 * gpus, "host": _whole(31_611 * vcpus + 4_237 * memory)}
+
+
+def _whole(weight: Decimal) -> int:
+    """A weight is whole: half of it up."""
+    return int(weight + Decimal("0.5"))
 
 
 def inventoried(node: Node, devices: list[Device], hour: int, lo: int) -> list[Device]:
