@@ -107,8 +107,8 @@ class Flavour:
 
     # --- who works there
 
-    def intervals(self, node: Node, start: int, end: int) -> list[Interval]:
-        """Further intervals, of those who share GPUs."""
+    def intervals(self, node: Node, start: int, end: int, spell: Callable[[Gpu], str]) -> list[Interval]:
+        """Further intervals, of those who share GPUs. ``spell``: how an interval names a GPU where only intervals may tell of it."""
         rng, found = self.random, []
 
         def add(**values: object) -> None:
@@ -135,7 +135,7 @@ class Flavour:
             for _ in range(rng.randrange(1, 6)):
                 label(rng.choice(["0.25", "0.25", "0.5", "0.1", "1.5", 1]))
         if self.is_fractional or (self.is_declared and not self.cuts):
-            gpus = [rng.choice([g.uuid, str(g.index), g.pci]) if node.lists_gpus else g.uuid for g in node.gpus]
+            gpus = [rng.choice([g.uuid, str(g.index), g.pci]) if node.lists_gpus else spell(g) for g in node.gpus]
             for _ in range(rng.choice([0, 1, 1, 2, 4]) if self.on("fractional_named", 0.6) else 0):
                 named = tuple(rng.sample(gpus, rng.randrange(1, len(gpus) + 1)))
                 add(gpu_ids=named, gpu_count=rng.choice(["0.25", "0.5", "0.75", str(len(named)), *(["1"] if len(named) > 1 else [])]))

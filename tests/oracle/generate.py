@@ -95,8 +95,8 @@ class Maker:
         self.cluster.nodes.append(node)
         for hour in range(self.start, end, 3600):
             self._charges(node, hour)
-        self._intervals(node)
-        self.cluster.intervals += flavour.intervals(node, self.start, end)
+        spell = self._intervals(node)
+        self.cluster.intervals += flavour.intervals(node, self.start, end, spell)
         if not self.on("no_telemetry", 0.08):
             self._samples(node, self._bodies(node, flavour), flavour)
 
@@ -147,7 +147,8 @@ class Maker:
 
     # --- intervals
 
-    def _intervals(self, node: Node) -> None:
+    def _intervals(self, node: Node) -> Callable[[Gpu], str]:
+        """Make the node's intervals; return how they name its GPUs."""
         rng, cluster = self.random, self.cluster
         end = self.start + self.hours * 3600
 
@@ -194,7 +195,7 @@ class Maker:
         if self.on("zero_length", 0.15):
             zero = add(gpu_ids=(spelling(node.gpus[0]),))
             cluster.intervals[-1] = replace(zero, end=zero.start)
-        assert end
+        return spelling
 
     # --- telemetry
 

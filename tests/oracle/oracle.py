@@ -29,7 +29,8 @@ from tests.oracle.readings import (
     Device,
     Reading,
 )
-from tests.oracle.seconds import hold, is_known
+from tests.oracle.seconds import hold
+from tests.oracle.sharing import is_known
 
 # (workload_key, attempt_key, cost_class, component, route, reason, sharing, is_unmeasured)
 RowKey = tuple[str | None, str | None, str, str, str, str | None, str | None, bool | None]

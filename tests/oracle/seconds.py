@@ -30,11 +30,6 @@ from tests.oracle.readings import (
 Claims = list[tuple[Claim, ...]]  # by second
 
 
-def is_known(node: Node, day: int) -> bool:
-    """Whether the inventory has the node on the UTC day that begins at ``day``."""
-    return node.is_known and (not node.validity or any((a is None or a < day + DAY) and (b is None or b > day) for a, b in node.validity))
-
-
 def _label(sample: Sample) -> str | None:
     if sample.hpc_job:
         return f"job/{sample.hpc_job}"
@@ -108,7 +103,7 @@ def hold(cluster: Cluster, node: Node, devices: list[Device], lo: int, hi: int, 
             elif interval in seen:
                 if count is not None or reading.labels_choose_without_count:
                     chosen[interval] = _chosen(count, seen[interval])
-            elif count and is_known(node, day):
+            elif count and sharing.is_known(node, day):
                 (whole if count >= node.gpu_count else pool).append(interval)
         for unit in units:
             mine = [_claim("interval", i) for i in named if unit.gpu is not None and names(i, unit.gpu)]

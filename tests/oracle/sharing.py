@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tests.oracle.plan import Cluster, Interval, Node
-from tests.oracle.readings import EVIDENCE, WHOLE, Claim, Hold, Holder, Unit
+from tests.oracle.readings import DAY, EVIDENCE, WHOLE, Claim, Hold, Holder, Unit
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,20 @@ class Declaration:
     split: str = "evenly"
 
 
+def is_known(node: Node, day: int) -> bool:
+    """Whether the inventory has the node on the UTC day that begins at ``day``."""
+    return node.is_known and (not node.validity or any((a is None or a < day + DAY) and (b is None or b > day) for a, b in node.validity))
+
+
 def declared(cluster: Cluster, node: Node, day: int) -> Declaration | None:
     """What holds of the node on the UTC day: the first policy rule that matches it, else its inventory row."""
     date = dt.datetime.fromtimestamp(day, dt.UTC).date().isoformat()
+    is_there = is_known(node, day)  # on a day without an inventory row nobody knows the node's pool
     for rule in cluster.sharing:
-        fits = (rule.pool or node.pool) == node.pool if node.is_known else not rule.pool
+        fits = (rule.pool or node.pool) == node.pool if is_there else not rule.pool
         if fits and (rule.hostname or node.hostname) == node.hostname and rule.holds_on(date):
             return None if rule.strategy == "none" else Declaration(rule.strategy, rule.replicas, rule.split)
-    if node.is_known and node.gpu_sharing and node.gpu_sharing != "none":
+    if is_there and node.gpu_sharing and node.gpu_sharing != "none":
         return Declaration(node.gpu_sharing, node.gpu_replicas)
     return None
 
