@@ -150,7 +150,6 @@ class Maker:
     def _intervals(self, node: Node) -> Callable[[Gpu], str]:
         """Make the node's intervals; return how they name its GPUs."""
         rng, cluster = self.random, self.cluster
-        end = self.start + self.hours * 3600
 
         def span() -> tuple[int, int | None]:
             first = self.start - 1200 + rng.randrange(0, self.hours * 3600)
