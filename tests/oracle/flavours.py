@@ -52,7 +52,7 @@ class Flavour:
         if self.on("sharing", share):
             node = self._declare(node)
         elif self.on("fractional", 0.05 if self.cuts else 0.4):
-            self.is_fractional = not self.cuts
+            self.is_fractional = self.is_staggered = not self.cuts
         if self.on("node_split", 0.3):
             sizes = rng.choice([("96", "1152"), ("12", "85"), ("48", "192.5"), ("", "64")])
             node = replace(node, vcpus=sizes[0], memory_gib=sizes[1])

@@ -269,7 +269,7 @@ class Maker:
                             told |= {"mig_instance_id": place[1], "mig_profile": place[2], "gpu_model": gpu.model}
                         for copy, label in enumerate(labels):
                             body = {} if exporter == unlabelled or rng.random() < flapping else label
-                            instant = micros + copy if flavour.is_staggered else micros
+                            instant = micros + copy + 7 * number if flavour.is_staggered else micros
                             sample = Sample(instant, node.hostname, gpu.uuid, str(gpu.index), gpu.pci, exporter, **body, **told)
                             found.append(sample)
                             if self.on("repeats", 0.03):
