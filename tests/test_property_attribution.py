@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.oracle import compare, files, generate, oracle
+from tests.oracle.activity import series_key
 from tests.oracle.night import Bench
 from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
 from tests.oracle.readings import MODELS
-from tests.oracle.seconds import series_key
 
 EVE = dt.date(2026, 10, 5)
 DAY = int(dt.datetime(2026, 10, 6, tzinfo=dt.UTC).timestamp())
@@ -46,7 +46,7 @@ def assert_agreement(bench: Bench, folder: Path, name: str, clusters: list[Clust
 
 
 def test_generated_clusters_agree_with_the_oracle(bench: Bench, tmp_path: Path) -> None:
-    clusters = [generate.cluster(seed, DAY) for seed in range(FIRST_SEED, FIRST_SEED + 30)]
+    clusters = [generate.cluster(seed, DAY) for seed in range(FIRST_SEED, FIRST_SEED + 60)]
     assert_agreement(bench, tmp_path, "generated", clusters)
 
 
@@ -174,7 +174,7 @@ def test_a_slot_cut_by_an_edge_counts_once_for_its_series(smallest: Bench) -> No
     got = dollars(smallest, "i-cutslot")
     # 3,585 s at 0.2 for the run; the first 15 s were free and busy
     assert got["training_run/cutslot-r", "used", None] == Decimal("0.717")
-    assert got["training_run/cutslot-r", "held_idle", None] == Decimal("2.868")
+    assert got["training_run/cutslot-r", "held_idle", "process_unknown"] == Decimal("2.868")
     assert got[None, "unattributed", "active_unlabelled"] == Decimal("0.015")
 
 
@@ -182,7 +182,7 @@ def test_a_fill_crosses_midnight_under_a_running_interval(smallest: Bench) -> No
     got = dollars(smallest, "i-midnight")
     assert got == {
         ("training_run/midnight-r", "used", None): Decimal("1.71"),
-        ("training_run/midnight-r", "held_idle", None): Decimal("1.71"),
+        ("training_run/midnight-r", "held_idle", "process_unknown"): Decimal("1.71"),
         ("training_run/midnight-r", "unknown", "no_samples"): Decimal("0.18"),
     }
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from tests.oracle.oracle import AttemptSeconds, Bucket, Expected, RowKey
 from tests.oracle.plan import Cluster
+from tests.oracle.readings import PPM, WHOLE
 
 Reader = Callable[[str], list[tuple[Any, ...]]]
 Rows = dict[Bucket, dict[RowKey, tuple[Decimal, Decimal, Decimal]]]
 
 LEDGER = """
 select resource_id, cast(epoch(window_start) as bigint), line_item_type, sku, workload_key, attempt_key, cost_class, component, route, reason,
-       sum(billed_cost), sum(effective_cost), sum(list_cost)
+       sharing, is_unmeasured, sum(billed_cost), sum(effective_cost), sum(list_cost)
 from published.fct_cost_allocation
 group by all
 """
@@ -34,14 +35,15 @@ def published(read: Reader) -> tuple[Rows, dict[str, tuple[Decimal, ...]]]:
     """The published ledger by bucket and row, and the seconds by attempt."""
     ledger: Rows = defaultdict(dict)
     for resource, hour, line_type, usage_type, *row in read(LEDGER):
-        ledger[resource, hour, line_type, usage_type][tuple(row[:6])] = tuple(row[6:])  # type: ignore[assignment,index]
+        ledger[resource, hour, line_type, usage_type][tuple(row[:8])] = tuple(row[8:])  # type: ignore[assignment,index]
     return ledger, {row[0]: tuple(row[1:]) for row in read(ATTEMPTS)}
 
 
 def seconds_of(expected: AttemptSeconds) -> tuple[Decimal, ...]:
-    """The oracle's seconds as published: six places."""
-    whole = (expected.held, expected.measured, Decimal(expected.used_ppm) / 1_000_000, expected.unbilled, expected.awaiting)
-    return tuple(Decimal(w).quantize(Decimal("0.000001")) for w in whole)
+    """The oracle's seconds as published: GPU-seconds cut to six places."""
+    parts = (expected.held, expected.measured, expected.unbilled, expected.awaiting)
+    held, measured, unbilled, awaiting = (Decimal(p * PPM // WHOLE) / PPM for p in parts)
+    return held, measured, Decimal(expected.used_ppm // WHOLE) / PPM, unbilled, awaiting
 
 
 def differences(clusters: Sequence[Cluster], expected: dict[str, Expected], read: Reader) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def write_inputs(folder: Path, clusters: Sequence[Cluster], *, policy: Mapping[str, Any] | None = None, extra: Sequence[str] = ()) -> Path:
     """Write every input of ``clusters`` and an ``apportion.yml`` that reads them; return ``folder``.
 
-    ``policy``: top-level keys of the policy file that differ from the shipped one (such as ``sharing``). ``extra``: YAML flow mappings of
+    ``policy``: top-level keys of the policy file that differ from the shipped one (such as ``sharing``), beside the clusters' own rules.
+    ``extra``: YAML flow mappings of
     further sources.
     """
     write_bill(folder / "bill", [row for cluster in clusters for row in bill_rows(cluster)])
@@ -69,8 +71,16 @@ def write_inputs(folder: Path, clusters: Sequence[Cluster], *, policy: Mapping[s
     slots = sorted({cluster.slot_seconds for cluster in clusters})
     for slot in slots:
         write_telemetry(folder / f"telemetry-{slot}", [c for c in clusters if c.slot_seconds == slot])
-    write_settings(folder, slots, policy=policy, extra=extra)
+    write_settings(folder, slots, policy={**policy_of(clusters), **(policy or {})}, extra=extra)
     return folder
+
+
+def policy_of(clusters: Sequence[Cluster]) -> dict[str, Any]:
+    """The clusters' rules as the policy file has them; without a rule no key."""
+    rules = {name: [rule for c in clusters for rule in getattr(c, name)] for name in ("sharing", "node_split")}
+    return {
+        name: [{k: v for k, v in asdict(rule).items() if v not in ("", None)} for rule in found] for name, found in rules.items() if found
+    }
 
 
 def write_settings(

@@ -1,15 +1,18 @@
 """Random small clusters: every kind of node, bill, telemetry and interval that the contract speaks of, mixed.
 
-Belongs here: chance, all of it from one seed. Does not: file formats, expected figures. `FEATURES` can be switched off one by one, to
+Belongs here: chance, all of it from one seed. Does not: how GPUs are cut and shared (flavours.py), file formats, expected figures. `FEATURES` can be switched off one by one, to
 find the one a disagreement needs.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
+from tests.oracle.flavours import Body, Flavour, Place
 from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
 
 FEATURES = frozenset(
@@ -19,6 +22,8 @@ FEATURES = frozenset(
         "lower_rungs", "named", "labels", "label_count", "count_only", "whole_node", "overlap", "zero_length", "open_ended", "pod_reuse",
         "outliving_label", "flapping", "no_telemetry", "no_node", "unregistered", "hpc_job", "midnight", "silent_gpu", "pod_uid",
         "more_labels_than_count", "second_exporter_unlabelled", "lists_gpus", "label_no_count",
+        "mig", "mig_recut", "mig_switched", "mig_silent", "sharing", "inventory_sharing", "replicas", "many_labels", "job_copies", "fractional",
+        "fractional_named", "fractional_count", "device_row", "node_split", "memory", "restart",
     }
 )  # fmt: skip
 
@@ -30,6 +35,7 @@ class Maker:
 
     def __init__(self, seed: int, day: int, features: frozenset[str] = FEATURES) -> None:
         self.random = random.Random(seed)  # noqa: S311
+        self.further = random.Random(f"cut and shared {seed}")  # noqa: S311
         self.features = features
         self.cluster = Cluster(f"c{seed}")
         self.day = day
@@ -39,6 +45,12 @@ class Maker:
     def on(self, feature: str, probability: float) -> bool:
         """Whether the cluster (or this part of it) has the feature. Draws in any case, so that seeds stay comparable."""
         drawn = self.random.random() < probability
+        assert feature in FEATURES, feature
+        return drawn and feature in self.features
+
+    def also(self, feature: str, probability: float) -> bool:
+        """As ``on``, from the stream of chance for cutting and sharing."""
+        drawn = self.further.random() < probability
         assert feature in FEATURES, feature
         return drawn and feature in self.features
 
@@ -56,7 +68,8 @@ class Maker:
             self._node(number)
         if self.on("no_node", 0.1):
             stray = Node(f"{cluster.name}-stray", f"i-{cluster.name}stray", (Gpu(f"GPU-{cluster.name}-stray", 0, ""),), 1)
-            self._samples(stray, self._bodies(stray))
+            flavour = Flavour(self.further, self.also, cluster, self.day)
+            self._samples(stray, self._bodies(stray, flavour), flavour)
         return cluster
 
     # --- node and bill
@@ -76,13 +89,16 @@ class Maker:
         if self.on("no_validity", 0.15):
             validity = ()
         gpus = tuple(Gpu(f"GPU-{name}-{g}", g, f"00000000:{16 * (g + 1):02X}:00.0") for g in range(count))
+        flavour = Flavour(self.further, self.also, self.cluster, self.day)
         node = Node(name, f"i-{name.replace('-', '')}", gpus, count, validity, self.on("lists_gpus", 0.3))
+        node = flavour.dress(node, self.start, end)
         self.cluster.nodes.append(node)
         for hour in range(self.start, end, 3600):
             self._charges(node, hour)
-        self._intervals(node)
+        spell = self._intervals(node)
+        self.cluster.intervals += flavour.intervals(node, self.start, end, spell)
         if not self.on("no_telemetry", 0.08):
-            self._samples(node, self._bodies(node))
+            self._samples(node, self._bodies(node, flavour), flavour)
 
     def _charges(self, node: Node, hour: int) -> None:
         rng, rows = self.random, self.cluster.charges
@@ -131,9 +147,9 @@ class Maker:
 
     # --- intervals
 
-    def _intervals(self, node: Node) -> None:
+    def _intervals(self, node: Node) -> Callable[[Gpu], str]:
+        """Make the node's intervals; return how they name its GPUs."""
         rng, cluster = self.random, self.cluster
-        end = self.start + self.hours * 3600
 
         def span() -> tuple[int, int | None]:
             first = self.start - 1200 + rng.randrange(0, self.hours * 3600)
@@ -178,19 +194,20 @@ class Maker:
         if self.on("zero_length", 0.15):
             zero = add(gpu_ids=(spelling(node.gpus[0]),))
             cluster.intervals[-1] = replace(zero, end=zero.start)
-        assert end
+        return spelling
 
     # --- telemetry
 
-    def _bodies(self, node: Node) -> dict[Gpu, list[tuple[int, int, dict[str, str]]]]:
-        """Per GPU who has it by label: (from, to, label fields)."""
+    def _bodies(self, node: Node, flavour: Flavour) -> dict[Place, list[Body]]:
+        """Per place who has it by label."""
         rng = self.random
         end = self.start + self.hours * 3600
-        bodies: dict[Gpu, list[tuple[int, int, dict[str, str]]]] = {gpu: [] for gpu in node.gpus}
+        places = flavour.places(node)
+        bodies: dict[Place, list[Body]] = {place: [] for place in places}
         for interval in self.cluster.intervals:
-            if interval.hostname != node.hostname or not interval.pod:
+            if interval.hostname != node.hostname or not (interval.pod or interval.hpc_job):
                 continue
-            wanted = interval.gpu_count or rng.randrange(1, len(node.gpus) + 1)
+            wanted = math.ceil(Fraction(interval.gpu_count or 0)) or rng.randrange(1, len(node.gpus) + 1)
             if self.on("more_labels_than_count", 0.1):
                 wanted = len(node.gpus)
             fields = {"namespace": interval.namespace, "pod": interval.pod, "pod_uid": interval.pod_uid, "hpc_job": interval.hpc_job}
@@ -199,14 +216,14 @@ class Maker:
             until = interval.end or end
             if self.on("outliving_label", 0.4):
                 until += rng.randrange(30, 1800)
-            for gpu in rng.sample(node.gpus, min(wanted, len(node.gpus))):
-                bodies[gpu].append((interval.start, until, fields))
+            for place in rng.sample(places, min(wanted, len(places))):
+                bodies[place].append((interval.start, until, fields))
         if self.on("unregistered", 0.2):
-            gpu = rng.choice(node.gpus)
-            bodies[gpu].append((self.start, self.start + 2000, {"namespace": "x", "pod": f"{node.hostname}-stranger"}))
+            place = rng.choice(places)
+            bodies[place].append((self.start, self.start + 2000, {"namespace": "x", "pod": f"{node.hostname}-stranger"}))
         return bodies
 
-    def _samples(self, node: Node, bodies: dict[Gpu, list[tuple[int, int, dict[str, str]]]]) -> None:
+    def _samples(self, node: Node, bodies: dict[Place, list[Body]], flavour: Flavour) -> None:
         rng, slot = self.random, self.cluster.slot_seconds
         first = self.start - rng.choice([0, 0, 600])
         last = self.start + self.hours * 3600 + rng.choice([0, 0, 700])
@@ -221,6 +238,11 @@ class Maker:
             gaps.append((gap, gap + 3600))
         exporters = ["a:9400", "b:9400"] if self.on("second_exporter", 0.3) else [rng.choice(["", "a:9400"])]
         unlabelled = exporters[-1] if len(exporters) > 1 and self.on("second_exporter_unlabelled", 0.5) else None
+        restart = None
+        if len(exporters) == 1 and self.also("restart", 0.25):
+            restart = self.further.randrange(first, last)
+            gaps.append((restart, restart + self.further.choice([0, 20, 90, 400])))
+        memory = self.also("memory", 0.7)
         flapping = 0.2 if self.on("flapping", 0.3) else 0.0
         garbage = 0.05 if self.on("garbage", 0.3) else 0.0
         rung = rng.choice(["sm_active", "gr_engine_active", "gpu_util", "mixed"]) if self.on("lower_rungs", 0.5) else "sm_active"
@@ -239,21 +261,31 @@ class Maker:
                     second = micros // MILLION
                     if rng.random() < missing or any(a <= second < b for a, b in gaps):
                         continue
-                    body = next((f for a, b, f in reversed(bodies[gpu]) if a <= second < b), {})
-                    if exporter == unlabelled or rng.random() < flapping:
-                        body = {}
-                    sample = Sample(
-                        micros, node.hostname, gpu.uuid, str(gpu.index), gpu.pci, exporter,
-                        **body, **self._activity(rung, busy if body else rng.choice([0.0, 0.0, 0.004, busy / 50]), garbage),
-                    )  # fmt: skip
-                    found.append(sample)
-                    if self.on("repeats", 0.03):
-                        found.append(sample)
-                    if self.on("repeats", 0.02):
-                        found.append(replace(sample, micros=micros + rng.randrange(1, slot * 500_000)))
+                    if restart is not None and second >= restart:
+                        exporter = "restarted:9400"
+                    for place, labels in flavour.rows(gpu, second, bodies):
+                        told = self._told(rung, busy if any(labels) else rng.choice([0.0, 0.0, 0.004, busy / 50]), garbage, memory)
+                        if place[1] or gpu in flavour.cuts:
+                            told |= {"mig_instance_id": place[1], "mig_profile": place[2], "gpu_model": gpu.model}
+                        for copy, label in enumerate(labels):
+                            body = {} if exporter == unlabelled or rng.random() < flapping else label
+                            instant = micros + copy + 7 * number if flavour.is_staggered else micros
+                            sample = Sample(instant, node.hostname, gpu.uuid, str(gpu.index), gpu.pci, exporter, **body, **told)
+                            found.append(sample)
+                            if self.on("repeats", 0.03):
+                                found.append(sample)
+                            if self.on("repeats", 0.02):
+                                found.append(replace(sample, micros=micros + rng.randrange(1, slot * 500_000)))
         if self.on("late", 0.6):
             rng.shuffle(found)
         self.cluster.samples += found
+
+    def _told(self, rung: str, busy: float, garbage: float, memory: bool) -> dict[str, str]:
+        """The values of one scrape of one place: its copies under several labels read alike."""
+        told = self._activity(rung, busy, garbage)
+        if memory:
+            told["fb_used_mib"] = self.further.choice(["0", "4", "100", "100.5", "80.25", "20000", "", "9223372036854775794", "-1"])
+        return told
 
     def _activity(self, rung: str, busy: float, garbage: float) -> dict[str, str]:
         rng = self.random

@@ -1,8 +1,9 @@
 """The attribution rules in plain Python, second by second: what the ledger must say of a small planned cluster.
 
-Belongs here: billed seconds, classes and money, read from the contract ("from a node's price to workloads") and not from the SQL, with
+Belongs here: billed seconds and money, read from the contract ("from a node's price to workloads") and not from the SQL, with
 which it shares no code and no data structure: it walks every second of every GPU, where the SQL works on masks, stretches and edges.
-Does not: who held a second (seconds.py), file formats (files.py), how clusters come about (generate.py).
+Does not: which units a GPU has (devices.py), who held a second (seconds.py, sharing.py), what it is called (classes.py), file
+formats (files.py), how clusters come about (generate.py).
 
 Where the contract leaves two readings open, the one of DECISIONS.md (9-14) or of the models is taken, and said in
 readings.py (``DECLARED``); where the models still differ from the contract, ``Reading`` says how.
@@ -10,24 +11,35 @@ readings.py (``DECLARED``); where the models still differ from the contract, ``R
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from itertools import repeat
 
+from tests.oracle.classes import inventoried, node_split, parts_of
+from tests.oracle.devices import devices_of
 from tests.oracle.plan import Charge, Cluster, Gpu, Node
-from tests.oracle.readings import CONTRACT, DAY, HOUR, IDLE_PPM, PPM, SHARE, UNIT, Reading, Unit
-from tests.oracle.seconds import hold, is_known, units_of
+from tests.oracle.readings import (
+    CONTRACT,
+    DAY,
+    HOUR,
+    PPM,
+    UNIT,
+    Device,
+    Reading,
+)
+from tests.oracle.seconds import hold
+from tests.oracle.sharing import is_known
 
-# (workload_key, attempt_key, cost_class, component, route, reason)
-RowKey = tuple[str | None, str | None, str, str, str, str | None]
+# (workload_key, attempt_key, cost_class, component, route, reason, sharing, is_unmeasured)
+RowKey = tuple[str | None, str | None, str, str, str, str | None, str | None, bool | None]
 Bucket = tuple[str, int, str, str]
 
 
 @dataclass
 class AttemptSeconds:
-    """GPU-seconds of one attempt; ``used`` in millionths of a GPU-second."""
+    """Seconds of one attempt x parts of a GPU; ``used`` in millionths of that."""
 
     held: int = 0
     measured: int = 0
@@ -52,13 +64,13 @@ def judge(cluster: Cluster, first_day: int, last_day: int, reading: Reading = CO
     for charge in cluster.charges:
         by_resource[charge.resource_id].append(charge)
     for node in [*cluster.nodes, *_unknown_hosts(cluster)]:
-        units = units_of(cluster, node)
-        hold(cluster, node, units, lo, hi, reading)
+        devices = devices_of(cluster, node, lo, hi)
+        hold(cluster, node, devices, lo, hi, reading)
         charges = by_resource.get(node.resource_id, [])
-        billed = {hour: _billed(node, units, charges, hour, lo) for hour in sorted({c.hour for c in charges if c.is_compute})}
-        _attempt_seconds(expected, cluster, node, units, billed, lo, hi, (first_day, last_day + DAY), reading)
+        billed = {hour: _billed(node, devices, charges, hour, lo) for hour in sorted({c.hour for c in charges if c.is_compute})}
+        _attempt_seconds(expected, cluster, node, devices, billed, lo, hi, (first_day, last_day + DAY), reading)
         for hour in sorted({c.hour for c in charges}):
-            _allocate_hour(expected, node, units, [c for c in charges if c.hour == hour], billed.get(hour), hour, lo)
+            _allocate_hour(expected, cluster, node, devices, [c for c in charges if c.hour == hour], billed.get(hour), hour, lo)
     return expected
 
 
@@ -86,43 +98,47 @@ def _span(cluster: Cluster, first_day: int, last_day: int) -> tuple[int, int]:
 # --- billed seconds and money
 
 
-def _billed(node: Node, units: list[Unit], charges: list[Charge], hour: int, lo: int) -> tuple[set[int], int]:
+def _billed(node: Node, devices: list[Device], charges: list[Charge], hour: int, lo: int) -> tuple[set[int], int]:
     """(the seconds of the hour that the bill pays for, seconds billed that find no place)."""
     hours = sum((Fraction(c.usage_hours) for c in charges if c.hour == hour and c.is_compute), Fraction(0))
     seconds = max(0, min(HOUR, int(hours * HOUR + Fraction(1, 2))))
     if any(v != (None, None) for v in node.validity):
         valid = [s for s in range(hour, hour + HOUR) if any((a is None or a <= s) and (b is None or s < b) for a, b in node.validity)]
     else:
-        observed = [s for s in range(hour, hour + HOUR) if any(u.covered[s - lo] for u in units)]
+        observed = [s for s in range(hour, hour + HOUR) if any(u.covered[s - lo] for d in devices for u in d.units)]
         start = min(observed[0] if observed else hour, hour + HOUR - seconds)
         valid = list(range(start, hour + HOUR))
     return set(valid[:seconds]), seconds - min(seconds, len(valid))
 
 
 def _attempt_seconds(
-    expected: Expected, cluster: Cluster, node: Node, units: list[Unit], billed: dict[int, tuple[set[int], int]], lo: int, hi: int,
+    expected: Expected, cluster: Cluster, node: Node, devices: list[Device], billed: dict[int, tuple[set[int], int]], lo: int, hi: int,
     days: tuple[int, int], reading: Reading,
 ) -> None:  # fmt: skip
-    for unit in units:
-        for n, holder in enumerate(unit.holder):
-            if holder is None:
-                continue
-            second = lo + n
-            times = {second // HOUR * HOUR: 1}
-            if second == hi - 1:  # nothing happens after `hi`: its last second stands for all of them
-                times |= {hour: HOUR for hour in range(hi, days[1], HOUR)}
-            assert second != lo or lo == days[0], "somebody holds before anything happens"
-            seconds = expected.attempts[holder[1]]
-            activity = unit.activity.get((second // HOUR * HOUR, holder[1]))
-            if unit.covered[n] and holder[2] != "count_only" and activity is not None:
-                seconds.measured += 1
-                seconds.used_ppm += activity
-            for hour, count in times.items():
-                seconds.held += count
-                if not _is_priced(cluster, node, billed, hour, reading):
-                    seconds.awaiting += count
-                elif second not in billed.get(hour, ({}, 0))[0]:
-                    seconds.unbilled += count
+    is_priced = {hour: _is_priced(cluster, node, billed, hour, reading) for hour in range(lo, days[1], HOUR)}
+    for unit in (u for d in devices for u in d.units):
+        known = dict(zip(map(id, unit.holds), unit.holds, strict=True))
+        assert not unit.holds[0].holders or lo == days[0], "somebody holds before anything happens"
+        for hour in range(lo, hi, HOUR):
+            paid, part = billed.get(hour, (set(), 0))[0], slice(hour - lo, hour - lo + HOUR)
+            are_paid = [s in paid for s in range(hour, hour + HOUR)] if paid else repeat(False)
+            states = Counter(zip(map(id, unit.holds[part]), unit.covered[part], are_paid, strict=False))
+            for (state, is_covered, is_paid), count in states.items():
+                for holder in known[state].holders:
+                    seconds, weight = expected.attempts[holder.attempt], holder.parts * count
+                    activity = unit.activity.get((hour, holder.attempt))
+                    seconds.held += weight
+                    seconds.awaiting += 0 if is_priced[hour] else weight
+                    seconds.unbilled += weight if is_priced[hour] and not is_paid else 0
+                    if is_covered and holder.evidence != "count_only" and activity is not None:
+                        seconds.measured += weight
+                        seconds.used_ppm += weight * activity
+        for hour in range(hi, days[1], HOUR):  # nothing happens after `hi`: its last second stands for all of them
+            assert hour not in billed
+            for holder in unit.holds[-1].holders:
+                expected.attempts[holder.attempt].held += holder.parts * HOUR
+                expected.attempts[holder.attempt].awaiting += 0 if is_priced[hour] else holder.parts * HOUR
+                expected.attempts[holder.attempt].unbilled += holder.parts * HOUR if is_priced[hour] else 0
 
 
 def _is_priced(cluster: Cluster, node: Node, billed: dict[int, tuple[set[int], int]], hour: int, reading: Reading) -> bool:
@@ -141,76 +157,41 @@ def _is_priced(cluster: Cluster, node: Node, billed: dict[int, tuple[set[int], i
 
 
 def _allocate_hour(
-    expected: Expected, node: Node, units: list[Unit], charges: list[Charge], billed: tuple[set[int], int] | None, hour: int, lo: int
-) -> None:
+    expected: Expected, cluster: Cluster, node: Node, devices: list[Device], charges: list[Charge], billed: tuple[set[int], int] | None,
+    hour: int, lo: int,
+) -> None:  # fmt: skip
     seconds, unplaced = billed or (set(), 0)
-    counted = _inventoried_units(node, units, hour, lo)
-    is_explained = any(u.covered[s - lo] or u.holder[s - lo] is not None for u in counted for s in seconds)
-    weights = _weights(node, counted, seconds, unplaced, hour, lo)
+    counted = inventoried(node, devices, hour, lo)
+    units = [u for d in counted for u in d.units]
+    is_explained = any(u.covered[s - lo] or u.holds[s - lo].holders for u in units for s in seconds)
+    parts = parts_of(node, counted, seconds, unplaced, hour, lo)
+    weights: dict[RowKey, int] = defaultdict(int)
     carriers: dict[RowKey, int] = defaultdict(int)
-    for (workload, attempt, *_), weight in weights.items():
+    for (workload, attempt, cost_class, reason, sharing, is_unmeasured), weight in parts.items():
+        for component, component_weight in node_split(cluster, node, hour).items():
+            weights[workload, attempt, cost_class, component, "telemetry", reason, sharing, is_unmeasured] += weight * component_weight
         if attempt is not None:
-            carriers[workload, attempt, "not_measured", "other", "telemetry", None] += weight
+            carriers[workload, attempt, "not_measured", "other", "telemetry", None, None, None] += weight
     buckets: dict[Bucket, list[Charge]] = defaultdict(list)
     for charge in charges:
         buckets[charge.bucket].append(charge)
     for bucket, rows in buckets.items():
         first = rows[0]
         if first.line_type == "SavingsPlanNegation":
-            shares: dict[RowKey, int] = {(None, None, "unused_commitment", "other", "none", None): 1}
+            shares = _one("unused_commitment", "other", None)
         elif first.line_type == "Refund":
-            shares = {(None, None, "credit", "other", "none", None): 1}
+            shares = _one("credit", "other", None)
         elif first.is_compute:
-            shares = dict(weights) if is_explained else {(None, None, "unknown", "gpu", "none", "node_without_telemetry"): 1}
+            shares = dict(weights) if is_explained else _one("unknown", "gpu", "node_without_telemetry")
         else:
-            shares = dict(carriers) if is_explained and carriers else {(None, None, "unattributed", "other", "none", "untagged"): 1}
+            shares = dict(carriers) if is_explained and carriers else _one("unattributed", "other", "untagged")
         split = [_split(sum((money_of(r)[basis] for r in rows), Decimal(0)), shares) for basis in range(3)]
         expected.ledger[bucket] = {key: (split[0][key], split[1][key], split[2][key]) for key in shares}
 
 
-def _inventoried_units(node: Node, units: list[Unit], hour: int, lo: int) -> list[Unit]:
-    """As many GPUs as the inventory counts; where more are told of, those with most evidence in the hour."""
-
-    def evidence(unit: Unit) -> tuple[int, int, str]:
-        part = range(hour - lo, hour - lo + HOUR)
-        return -sum(unit.covered[n] for n in part), -sum(unit.holder[n] is not None for n in part), unit.key
-
-    return sorted(units, key=evidence)[: node.gpu_count]
-
-
-def _weights(node: Node, units: list[Unit], seconds: set[int], unplaced: int, hour: int, lo: int) -> dict[RowKey, int]:
-    weights: dict[RowKey, int] = defaultdict(int)
-    for unit in units:
-        for second in seconds:
-            for key, weight in _classes(unit, second, hour, lo):
-                weights[key] += SHARE * weight
-    if unplaced:
-        weights[None, None, "unknown", "gpu", "telemetry", "billed_window_mismatch"] += SHARE * node.gpu_count * unplaced * PPM
-    return {key: weight for key, weight in weights.items() if weight > 0}
-
-
-def _classes(unit: Unit, second: int, hour: int, lo: int) -> Iterator[tuple[RowKey, int]]:
-    """The classes of one GPU-second, in millionths."""
-    holder = unit.holder[second - lo]
-    workload, attempt, evidence = holder or (None, None, None)
-    activity = unit.activity.get((hour, attempt or ""))
-
-    def row(cost_class: str, reason: str | None = None) -> RowKey:
-        return workload, attempt, cost_class, "gpu", "telemetry", reason
-
-    if evidence == "count_only":
-        yield row("unknown", "count_only"), PPM
-    elif not unit.covered[second - lo]:
-        yield row("unknown", "no_samples"), PPM
-    elif activity is None:
-        yield row("unknown", "no_activity_value"), PPM
-    elif holder is not None:
-        yield row("used"), activity
-        yield row("held_idle"), PPM - activity
-    elif activity <= IDLE_PPM:
-        yield row("unallocated_idle"), PPM
-    else:
-        yield row("unattributed", "active_unlabelled"), PPM
+def _one(cost_class: str, component: str, reason: str | None) -> dict[RowKey, int]:
+    """A bucket that goes to nobody as one row, off the telemetry route."""
+    return {(None, None, cost_class, component, "none", reason, None, None): 1}
 
 
 def money_of(charge: Charge) -> tuple[Decimal, Decimal, Decimal]:
@@ -233,9 +214,9 @@ def _split(amount: Decimal, shares: dict[RowKey, int]) -> dict[RowKey, Decimal]:
     left = units - sum(floors.values())
 
     def order(key: RowKey) -> tuple[object, ...]:
-        workload, attempt, cost_class, component, _, reason = key
+        workload, attempt, cost_class, component, _, reason, sharing, is_unmeasured = key
         return (-(exact[key] - floors[key]), workload is not None, workload or "", cost_class, component, attempt is not None, attempt or "",
-                reason is not None, reason or "")  # fmt: skip
+                reason is not None, reason or "", sharing is not None, sharing or "", is_unmeasured is not None, is_unmeasured or False)  # fmt: skip
 
     for key in sorted(shares, key=order)[:left]:
         floors[key] += 1

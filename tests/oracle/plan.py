@@ -136,9 +136,42 @@ class Interval:
         return f"{self.workload_type}/{self.workload_id}/{self.attempt_id}"
 
 
+@dataclass(frozen=True)
+class SharingRule:
+    """One entry of the policy's ``sharing``; '' matches every node. Days are ISO dates, ``valid_to`` exclusive."""
+
+    strategy: str
+    pool: str = ""
+    hostname: str = ""
+    replicas: int | None = None
+    split: str = "evenly"
+    valid_from: str = ""
+    valid_to: str = ""
+
+    def holds_on(self, date: str) -> bool:
+        """Whether the rule is valid on the ISO date."""
+        return self.valid_from <= date and (not self.valid_to or date < self.valid_to)
+
+
+@dataclass(frozen=True)
+class NodeSplitRule:
+    """One entry of the policy's ``node_split``; '' matches every node. Days are ISO dates, ``valid_to`` exclusive."""
+
+    method: str
+    pool: str = ""
+    provider: str = ""
+    valid_from: str = ""
+    valid_to: str = ""
+
+    def holds_on(self, date: str) -> bool:
+        """Whether the rule is valid on the ISO date."""
+        return self.valid_from <= date and (not self.valid_to or date < self.valid_to)
+
+
 @dataclass
 class Cluster:
-    """A small world of its own: its host names, resources, runs and pods occur in no other cluster."""
+    """A small world of its own: its host names, resources, runs and pods occur in no other cluster. So do the pools of its rules, which
+    are part of the one policy of the night."""
 
     name: str
     slot_seconds: int = 30
@@ -147,3 +180,5 @@ class Cluster:
     charges: list[Charge] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     intervals: list[Interval] = field(default_factory=list)
+    sharing: list[SharingRule] = field(default_factory=list)
+    node_split: list[NodeSplitRule] = field(default_factory=list)
