@@ -211,7 +211,8 @@ covered as (
     select
         held.*,
         coverage.unit_key is not null
-        and (not coverage.is_fill or coalesce(held.latest_edge_second, 0) <= coverage.anchor_second) as is_covered
+        and (not coverage.is_fill or coalesce(held.latest_edge_second, 0) <= coverage.anchor_second) as is_covered,
+        coalesce(coverage.is_fill, false) as is_fill
     from held
     left join coverage
         on held.usage_date = coverage.usage_date
@@ -237,6 +238,7 @@ segments as (
         coalesce(covered.attempt_key, pool_holders.attempt_key) as attempt_key,
         coalesce(covered.evidence, case when pool_holders.attempt_key is not null then 'count_only' else 'none' end) as evidence,
         covered.is_covered,
+        covered.is_covered and covered.is_fill as is_filled,
         covered.naming_intervals > 1 as is_contested,
         case when covered.unit_key <> covered.gpu_key then 'mig' else 'none' end as sharing,
         false as is_unmeasured,
