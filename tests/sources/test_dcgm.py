@@ -285,7 +285,7 @@ def test_days_of_a_server(tmp_path, monkeypatch):
         asked = len(server.requests)
         again = list(prometheus.fetch(window, Landing(tmp_path / "raw")))
         assert [d.delivery_id for d in again] == [d.delivery_id for d in first]
-        assert len(server.requests) - asked == 5  # only the unfinished day: 5 metrics, 2 hours each
+        assert len(server.requests) - asked == 6  # only the unfinished day: 6 metrics, 2 hours each
 
 
 def test_an_unfinished_day_grows_and_a_forgetful_server_takes_nothing_back(tmp_path, monkeypatch, caplog):

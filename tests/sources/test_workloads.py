@@ -69,7 +69,7 @@ g,2026-10-05T10:00:00Z,,n,,-1,
         "no start, or its time cannot be read": (1, 6),
         "gpu_count is negative": (1, 7),
         "gpu_ids is not a JSON: kept as NULL": (1, 5),
-        "gpu_count is not a BIGINT: kept as NULL": (1, 5),
+        "gpu_count is not a DOUBLE: kept as NULL": (1, 5),
         "labels is not a JSON: kept as NULL": (1, 5),
     }
 
