@@ -20,6 +20,21 @@ gpu_hours as (
 
 ),
 
+evidence as (
+
+    select
+        usage_date,
+        holder_key as attempt_key,
+        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        sum(observed_slots) as observed_slots,
+        sum(least(rung_slots, observed_slots)) as measured_slots,
+        sum(discarded_values) as discarded_values
+    from {{ ref('int_gpu_activity') }}
+    where holder_key <> ''
+    group by usage_date, holder_key
+
+),
+
 ledger as (
 
     select
@@ -59,6 +74,10 @@ joined as (
         cast(coalesce(gpu_hours.used_weight, 0) as bigint) as used_weight,
         cast(coalesce(gpu_hours.unbilled_weight, 0) as bigint) as unbilled_weight,
         cast(coalesce(gpu_hours.awaiting_weight, 0) as bigint) as awaiting_weight,
+        evidence.activity_rung,
+        cast(coalesce(evidence.observed_slots, 0) as bigint) as observed_slots,
+        cast(coalesce(evidence.measured_slots, 0) as bigint) as measured_slots,
+        cast(coalesce(evidence.discarded_values, 0) as bigint) as discarded_values,
         cast(ledger.effective_cost as decimal(38, 12)) as effective_cost,
         cast(ledger.billed_cost as decimal(38, 12)) as billed_cost,
         cast(ledger.list_cost as decimal(38, 12)) as list_cost,
@@ -72,6 +91,9 @@ joined as (
         on ledger.usage_date = gpu_hours.usage_date
         and ledger.workload_key = gpu_hours.workload_key
         and ledger.attempt_key = gpu_hours.attempt_key
+    left join evidence
+        on coalesce(ledger.usage_date, gpu_hours.usage_date) = evidence.usage_date
+        and coalesce(ledger.attempt_key, gpu_hours.attempt_key) = evidence.attempt_key
 
 )
 
