@@ -72,15 +72,25 @@ contradicted as (
 
 ),
 
-label_seconds as (
+-- observed slots under a label that some interval knows, outside all of its intervals
+labels_outside as (
 
-    select usage_date, node_key, unit_key, sum(told) as told, sum(claimed) as claimed
-    from (
-        select usage_date, node_key, unit_key, to_second - from_second as told, 0 as claimed from coverage
-        union all
-        select usage_date, node_key, unit_key, 0, to_second - from_second from claims where priority = 2
-    ) as both_kinds
-    group by usage_date, node_key, unit_key
+    select
+        coverage.usage_date,
+        coverage.node_key,
+        coverage.unit_key,
+        coverage.from_second,
+        greatest(0, max(coverage.to_second - coverage.from_second) - sum(greatest(
+            0, least(coverage.to_second, stints.ended_second) - greatest(coverage.from_second, stints.started_second)
+        ))) as label_outside_interval
+    from coverage
+    inner join {{ ref('int_label_stints') }} as stints
+        on coverage.usage_date = stints.usage_date
+        and coverage.node_key = stints.node_key
+        and coverage.holder_label = stints.holder_label
+        and coverage.pod_uid is not distinct from stints.pod_uid
+    where not coverage.is_fill
+    group by coverage.usage_date, coverage.node_key, coverage.unit_key, coverage.from_second, coverage.holder_label, coverage.pod_uid
 
 ),
 
@@ -110,7 +120,7 @@ disagreements as (
         union all
         select usage_date, node_key, 0, to_second - from_second, 0, 0 from named_stretches where is_contested = 1
         union all
-        select usage_date, node_key, 0, 0, greatest(0, told - claimed), 0 from label_seconds
+        select usage_date, node_key, 0, 0, label_outside_interval, 0 from labels_outside
         union all
         select usage_date, node_key, 0, 0, 0, slot_seconds from shared_slots
     ) as kinds
