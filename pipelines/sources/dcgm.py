@@ -33,16 +33,35 @@ from pipelines.source import Column, RawTable, SourceConfig
 # gpu_number, uuid, model. OpenTelemetry's Kubernetes attributes: k8s.*, host.name; with _ through Prometheus. exported_*: a scrape that kept
 # its own labels (honor_labels off).
 LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "hostname": ("The exporter's name for the machine.", ("Hostname", "hostname", "exported_hostname", "host.name", "host_name", "k8s.node.name", "k8s_node_name", "node", "kubernetes_node")),
+    "hostname": (
+        "The exporter's name for the machine.",
+        (
+            "Hostname",
+            "hostname",
+            "exported_hostname",
+            "host.name",
+            "host_name",
+            "k8s.node.name",
+            "k8s_node_name",
+            "node",
+            "kubernetes_node",
+        ),
+    ),
     "gpu_uuid": ("GPU uuid.", ("UUID", "uuid", "gpu_uuid", "gpu.uuid")),
     "gpu_index": ("GPU index on its machine.", ("gpu", "gpu_index", "gpu.number", "gpu_number")),
     "pci_bus_id": ("PCI bus id.", ("pci_bus_id",)),
     "gpu_model": ("Model name.", ("modelName", "modelname", "model_name", "gpu_model", "gpu.model", "model")),
     "mig_profile": ("MIG profile of the instance, such as 1g.10gb.", ("GPU_I_PROFILE", "gpu_i_profile", "mig_profile")),
     "mig_instance_id": ("MIG instance id on its GPU.", ("GPU_I_ID", "gpu_i_id", "mig_instance_id")),
-    "namespace": ("Label namespace: the workload's, or the exporter's own.", ("pod_namespace", "namespace", "k8s.namespace.name", "k8s_namespace_name")),
+    "namespace": (
+        "Label namespace: the workload's, or the exporter's own.",
+        ("pod_namespace", "namespace", "k8s.namespace.name", "k8s_namespace_name"),
+    ),
     "pod": ("Label pod: the workload's, or the exporter's own.", ("pod_name", "pod", "k8s.pod.name", "k8s_pod_name")),
-    "container": ("Label container: the workload's, or the exporter's own.", ("container_name", "container", "k8s.container.name", "k8s_container_name")),
+    "container": (
+        "Label container: the workload's, or the exporter's own.",
+        ("container_name", "container", "k8s.container.name", "k8s_container_name"),
+    ),
     "pod_uid": ("Kubernetes pod uid.", ("pod_uid", "k8s.pod.uid", "k8s_pod_uid")),
     "exported_namespace": ("The workload's namespace where namespace is the exporter's.", ("exported_namespace",)),
     "exported_pod": ("The workload's pod where pod is the exporter's.", ("exported_pod",)),
@@ -166,11 +185,13 @@ class Dcgm(PrometheusSource):
             find("metric", METRIC)
             columns["value"] = named(types, VALUE)[0]
             missing = {"no value (row kept in the file)": f"{identifier(str(columns['value']))} IS NULL"}
-            missing |= {UNKNOWN_ACTIVITY: dcgm_names.unknown_activity_sql(identifier(own)) for own in named(types, METRIC)[:1]}
+            missing |= {UNKNOWN_ACTIVITY: dcgm_names.unknown_activity_sql(identifier(own)) for own in named(types, METRIC)[:1]}  # noqa: B035
         else:
             for raw in WIDE:
                 find(raw, wide_names(raw))
-            missing = {f"{UNKNOWN_ACTIVITY}: {own}": f"{identifier(own)} IS NOT NULL" for own in types if dcgm_names.is_unknown_activity(own)}
+            missing = {
+                f"{UNKNOWN_ACTIVITY}: {own}": f"{identifier(own)} IS NOT NULL" for own in types if dcgm_names.is_unknown_activity(own)
+            }
         incoming.origin["slot_seconds"] = self.config.slot_seconds
         return land_as_is(incoming, staging, table.name, rows=rows, types=types, columns=columns, time=time, missing=missing)
 

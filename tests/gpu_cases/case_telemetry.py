@@ -36,7 +36,10 @@ def evidence(name: str, rung: str, coverage: str, discarded: int) -> list[Questi
     row = [(rung, coverage, discarded)]
     columns = "activity_rung, activity_coverage_ratio::varchar, discarded_values"
     return [
-        Question(f"select {columns} from published.fct_gpu_utilization where node = '{name}-n' and discarded_values + holder_count > 0", row),  # noqa: S608
+        Question(
+            f"select {columns} from published.fct_gpu_utilization where node = '{name}-n' and discarded_values + holder_count > 0",
+            row,  # noqa: S608
+        ),  # noqa: S608
         Question(f"select {columns} from published.fct_run_attempt_cost where workload_key = 'training_run/{name}-r'", row),  # noqa: S608
         Question(f"select {columns} from published.fct_run_cost where workload_key = 'training_run/{name}-r'", row),  # noqa: S608
     ]
@@ -139,7 +142,7 @@ def rungs_side_by_side() -> Case:
         {Row(who, "used"): "0.9", Row(who, "held_idle", "low_activity"): "2.7"},
         [
             Question(
-                "select activity_rung, ledger_activity_rung, "
+                "select activity_rung, ledger_activity_rung, "  # noqa: S608
                 + ", ".join(f"{c}::double" for c in columns.split(", "))
                 + f" from published.fct_activity_sensitivity where workload_key = '{who}' order by 1",  # noqa: S608
                 [
@@ -156,7 +159,9 @@ def rung_of_half_the_gpus() -> Case:
     """Two GPUs, $7.20: GPU 0 tells SM activity 0.5 and utilization 100, GPU 1 utilization 50 only. The ladder: 1.80 + 1.80 used. By SM
     activity alone GPU 1 is unknown (3.60) and 1.80 used; by utilization alone 3.60 + 1.80 used."""
     at = node("halfrung", count=2)
-    told = samples(at, TEN, TEN + HOUR, sm_active="0.5", gpu_util="100", **BUSY) + samples(at, TEN, TEN + HOUR, index=1, gpu_util="50", **BUSY)
+    told = samples(at, TEN, TEN + HOUR, sm_active="0.5", gpu_util="100", **BUSY) + samples(
+        at, TEN, TEN + HOUR, index=1, gpu_util="50", **BUSY
+    )
     cluster = Cluster("halfrung", nodes=[at], charges=[charge(at, "7.2")], samples=told)
     cluster.intervals = [run("halfrung-r", at, gpu_ids=tuple(g.uuid for g in at.gpus))]
     who = "training_run/halfrung-r"
@@ -166,7 +171,7 @@ def rung_of_half_the_gpus() -> Case:
         {Row(who, "used"): "3.6", Row(who, "held_idle", "low_activity"): "3.6"},
         [
             Question(
-                "select activity_rung, ledger_activity_rung, used_cost_usd::double, held_idle_cost_usd::double, unknown_cost_usd::double,"
+                "select activity_rung, ledger_activity_rung, used_cost_usd::double, held_idle_cost_usd::double, unknown_cost_usd::double,"  # noqa: S608
                 f" used_difference_usd::double, coverage_ratio::double from published.fct_activity_sensitivity where workload_key = '{who}'"  # noqa: S608
                 " order by 1",
                 [("gpu_util", "mixed", 5.4, 1.8, 0.0, 1.8, 1.0), ("sm_active", "mixed", 1.8, 1.8, 3.6, -1.8, 0.5)],

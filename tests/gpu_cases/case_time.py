@@ -40,7 +40,9 @@ def halves(who: str, dollars: str) -> dict[Row, str]:
 def two_exporters() -> Case:
     """The same GPU told twice, once with the pod's label and once without: held once, 0.5 x 3.60 used; 3,600 s expected, all observed."""
     at = node("twoexp")
-    told = samples(at, TEN, TEN + HOUR, sm_active="0.5", **pod("twoexp")) + samples(at, TEN + 7, TEN + HOUR, exporter="b:9400", sm_active="0.5")
+    told = samples(at, TEN, TEN + HOUR, sm_active="0.5", **pod("twoexp")) + samples(
+        at, TEN + 7, TEN + HOUR, exporter="b:9400", sm_active="0.5"
+    )
     return Case(
         "two_exporters",
         plan("twoexp", at, told, [run("twoexp-r", at, gpu_count=1, **pod("twoexp"))]),
@@ -92,7 +94,7 @@ def exporter_restart() -> Case:
                 3300.0, 120.0, 180.0, 0.95, 1, 180, 180.0, 0.18,
             ),
             Question(
-                "select gap_start, gap_end, gap_seconds, gpu_count, missing_gpu_seconds::double, held_gpu_seconds::double"
+                "select gap_start, gap_end, gap_seconds, gpu_count, missing_gpu_seconds::double, held_gpu_seconds::double"  # noqa: S608
                 f" from published.fct_telemetry_gap where node = '{at.hostname}'",  # noqa: S608
                 [(*gap, 180, 1, 180.0, 180.0)],
             ),
@@ -140,7 +142,9 @@ def label_outlives_its_pod() -> Case:
     """The pod ends at 10:30, its label stays until the last sample at 10:59:30: 1,800 s outside its interval, 1,770 s late. The GPU then
     idles for nobody (1.80)."""
     at = node("outlive")
-    told = samples(at, TEN, TEN + 1800, sm_active="0.5", **pod("outlive")) + samples(at, TEN + 1800, TEN + HOUR, sm_active="0", **pod("outlive"))
+    told = samples(at, TEN, TEN + 1800, sm_active="0.5", **pod("outlive")) + samples(
+        at, TEN + 1800, TEN + HOUR, sm_active="0", **pod("outlive")
+    )
     return Case(
         "label_outlives_its_pod",
         plan("outlive", at, told, [run("outlive-r", at, last=TEN + 1800, gpu_count=1, **pod("outlive"))]),

@@ -358,7 +358,9 @@ def test_activity_under_an_unknown_name_is_told(tmp_path):
     (folder / "b.csv").write_text("timestamp,metric,value,gpu\n" + "".join(f"{T0},{name},1,0\n" for name in names))
     (folder / "c.csv").write_text(f"timestamp,gpu,{','.join(names)}\n{T0},0,1,1,1,1,1\n{T0 + 30},0,,1,1,1,1\n")
     at_t0 = pa.array([dt.datetime(2026, 10, 5)] * len(names), pa.timestamp("us"))
-    pq.write_table(pa.table({"timestamp": at_t0, "metric": list(names), "value": [1.0] * len(names), "gpu": ["0"] * len(names)}), folder / "d.parquet")
+    pq.write_table(
+        pa.table({"timestamp": at_t0, "metric": list(names), "value": [1.0] * len(names), "gpu": ["0"] * len(names)}), folder / "d.parquet"
+    )
     wide = {"timestamp": at_t0[:1], "gpu": ["0"], **{name: [1.0] for name in names}}
     pq.write_table(pa.table(wide), folder / "e.parquet")
     told = "looks like activity, under a name that is not known (row kept)"
