@@ -33,16 +33,13 @@ def quality(at: Node, *rows: tuple[str, int]) -> Question:
 
 def evidence(name: str, rung: str, coverage: str, discarded: int) -> list[Question]:
     """Rung, coverage and discarded values on the rows of the GPU, the attempt and the run."""
-    row = [(rung, coverage, discarded)]
-    columns = "activity_rung, activity_coverage_ratio::varchar, discarded_values"
-    return [
-        Question(
-            f"select {columns} from published.fct_gpu_utilization where node = '{name}-n' and discarded_values + holder_count > 0",
-            row,  # noqa: S608
-        ),  # noqa: S608
-        Question(f"select {columns} from published.fct_run_attempt_cost where workload_key = 'training_run/{name}-r'", row),  # noqa: S608
-        Question(f"select {columns} from published.fct_run_cost where workload_key = 'training_run/{name}-r'", row),  # noqa: S608
-    ]
+    places = {
+        "fct_gpu_utilization": f"node = '{name}-n' and discarded_values + holder_count > 0",
+        "fct_run_attempt_cost": f"workload_key = 'training_run/{name}-r'",
+        "fct_run_cost": f"workload_key = 'training_run/{name}-r'",
+    }
+    query = "select activity_rung, activity_coverage_ratio::varchar, discarded_values from published."
+    return [Question(f"{query}{table} where {where}", [(rung, coverage, discarded)]) for table, where in places.items()]
 
 
 def poisoned(told: list[Sample], every: int, metric: str, values: tuple[str, ...] = POISON) -> list[Sample]:
