@@ -15,14 +15,20 @@ missing as (
 
 ),
 
+stretches as (
+
+    select distinct usage_date, node_key, from_second, to_second from missing
+
+),
+
 opened as (
 
     select
         *,
         case when from_second <= max(to_second) over (
-            partition by usage_date, node_key order by from_second, to_second, gpu_key rows between unbounded preceding and 1 preceding
+            partition by usage_date, node_key order by from_second, to_second rows between unbounded preceding and 1 preceding
         ) then 0 else 1 end as opens
-    from missing
+    from stretches
 
 ),
 
@@ -30,9 +36,7 @@ numbered as (
 
     select
         *,
-        sum(opens) over (
-            partition by usage_date, node_key order by from_second, to_second, gpu_key rows between unbounded preceding and current row
-        ) as period
+        sum(opens) over (partition by usage_date, node_key order by from_second, to_second rows between unbounded preceding and current row) as period
     from opened
 
 ),
@@ -40,16 +44,21 @@ numbered as (
 periods as (
 
     select
-        usage_date,
-        node_key,
-        period,
-        min(from_second) as from_second,
-        max(to_second) as to_second,
-        cast(count(distinct gpu_key) as bigint) as gpu_count,
-        sum(weight) as missing_weight,
-        sum(case when attempt_key is not null then weight else 0 end) as held_weight
-    from numbered
-    group by usage_date, node_key, period
+        missing.usage_date,
+        missing.node_key,
+        numbered.period,
+        min(missing.from_second) as from_second,
+        max(missing.to_second) as to_second,
+        cast(count(distinct missing.gpu_key) as bigint) as gpu_count,
+        sum(missing.weight) as missing_weight,
+        sum(case when missing.attempt_key is not null then missing.weight else 0 end) as held_weight
+    from missing
+    inner join numbered
+        on missing.usage_date = numbered.usage_date
+        and missing.node_key = numbered.node_key
+        and missing.from_second = numbered.from_second
+        and missing.to_second = numbered.to_second
+    group by missing.usage_date, missing.node_key, numbered.period
 
 )
 
