@@ -60,7 +60,7 @@ shares as (
 
 window_costs as (
 
-    {{ gpu_window_costs() }}
+    {{ gpu_window_costs(ref('int_node_windows'), ref('int_bucket_nodes'), ref('int_charge_buckets')) }}
 
 ),
 

@@ -41,7 +41,7 @@ expected as (
         sum(case when attempt_key is not null and not is_covered then weight else 0 end) as held_uncovered_weight
     from (
 
-        {{ telemetry_seconds() }}
+        {{ telemetry_seconds(ref('int_gpu_segments'), ref('int_nodes'), ref('int_gpu_hour_ranks'), ref('int_node_validity')) }}
 
     ) as telemetry_seconds
     group by usage_date, node_key

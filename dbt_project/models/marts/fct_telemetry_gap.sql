@@ -8,7 +8,7 @@ missing as (
 
     select * from (
 
-        {{ telemetry_seconds() }}
+        {{ telemetry_seconds(ref('int_gpu_segments'), ref('int_nodes'), ref('int_gpu_hour_ranks'), ref('int_node_validity')) }}
 
     ) as telemetry_seconds
     where not is_covered
