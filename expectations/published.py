@@ -67,6 +67,9 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
     "fct_run_cost": ("workload_key",),
+    "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
+    "fct_telemetry_coverage": ("usage_date", "node_key"),
+    "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused

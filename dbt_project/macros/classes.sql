@@ -26,11 +26,27 @@ coalesce({{ segments }}.attempt_key, case when {{ segments }}.is_rest then '-' e
     from {{ relation }}
     where judgement = 'held'
     union all
-    select {{ columns | join(', ') }}, 'held_idle', unit_share * seconds * (1000000 - activity_ppm)
+    select {{ held_idle_columns(columns, "'no_process'") }}, 'held_idle', unit_share * seconds * {{ no_process_ppm() }}
+    from {{ relation }}
+    where judgement = 'held'
+    union all
+    select {{ held_idle_columns(columns, "case when small_memory_ppm is null then 'process_unknown' else 'low_activity' end") }}, 'held_idle',
+        unit_share * seconds * (1000000 - activity_ppm - {{ no_process_ppm() }})
     from {{ relation }}
     where judgement = 'held'
     union all
     select {{ columns | join(', ') }}, judgement, unit_share * seconds * 1000000
     from {{ relation }}
     where judgement <> 'held'
+{%- endmacro %}
+
+{#- The part of held time that idled because no process was there: what the memory in use says of the slots that tell it, at most
+    all that was not active. The rest idled at low activity, or nobody knows why. The parts sum to 1 - activity. -#}
+{% macro no_process_ppm() %}least(coalesce(small_memory_ppm, 0), 1000000 - activity_ppm){% endmacro %}
+
+{#- The columns of held idle seconds: as they are, but for the reason. -#}
+{% macro held_idle_columns(columns, reason) -%}
+{%- for column in columns -%}
+{{ reason ~ ' as reason' if column == 'reason' else column }}{% if not loop.last %}, {% endif %}
+{%- endfor -%}
 {%- endmacro %}

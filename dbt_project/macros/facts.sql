@@ -24,8 +24,8 @@
 
 {% macro gpu_sample_columns() %}{{ return([
   'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',
-  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'vgpu', 'exporter', 'sm_active_ppm', 'gr_engine_active_ppm', 'gpu_util_ppm',
-  'fb_used_kib', 'power_milliwatts', 'energy_millijoules', 'discarded_values']) }}{% endmacro %}
+  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'vgpu', 'exporter', 'sm_active_millionths', 'gr_engine_active_millionths',
+  'gpu_util_millionths', 'fb_used_kib', 'power_milliwatts', 'energy_millijoules', 'discarded_values', 'discarded_meter_values']) }}{% endmacro %}
 
 {% macro node_columns() %}{{ return([
   'source', 'hostname', 'provider', 'resource_id', 'gpu_count', 'gpu_model', 'gpu_sharing', 'gpu_replicas', 'vcpus', 'memory_gib', 'pool', 'cluster',

@@ -5,3 +5,6 @@
 
 {#- All sixty slots. -#}
 {% macro full_mask() %}cast(1152921504606846975 as bigint){% endmacro %}
+
+{#- How many slots before the end of its block the last observed slot starts: (mask & -mask) - 1 is every slot behind it. -#}
+{% macro lowest_bit_slots(mask) %}(bit_count(({{ mask }} & -{{ mask }}) - 1) + 1){% endmacro %}

@@ -1,7 +1,7 @@
 """DCGM telemetry: GPU samples with the labels of the workload that held the GPU.
 
-Belongs here: the names DCGM exporters have given labels and metrics, and which file shape becomes which raw table. Does not: the
-Prometheus wire and page formats (prometheus.py, exposition.py), nor which label wins or what a value means (dbt).
+Belongs here: the names DCGM exporters have given labels, and which file shape becomes which raw table. Does not: the names of metrics
+(ingestion/dcgm_names.py), the Prometheus wire and page formats (prometheus.py, exposition.py), nor which label wins or what a value means (dbt).
 
 Shapes: a Prometheus server; saved answers and VictoriaMetrics export lines (.json, .jsonl); pages (.prom, .txt); Parquet and CSV,
 long (timestamp, metric, value, labels) or wide (one column per metric). Parquet is landed as it is.
@@ -9,12 +9,13 @@ long (timestamp, metric, value, labels) or wide (one column per metric). Parquet
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
 from pipelines.errors import DeliveryRefused
+from pipelines.ingestion import dcgm_names
 from pipelines.ingestion.as_is import land_as_is, named
 from pipelines.ingestion.file_source import Converted, Incoming
 from pipelines.ingestion.parquet_files import parquet_facts
@@ -27,18 +28,41 @@ from pipelines.landing import Staging
 from pipelines.source import Column, RawTable, SourceConfig
 
 # raw column -> (description, the names it has had). Old names come first: where a page has pod_name and pod, pod is the exporter's.
+# dcgm-exporter: Hostname until 4.8.1, hostname since; UUID or uuid; gpu_uuid and model_name on NVLink rows; pod_name, pod_namespace and
+# container_name with --use-old-namespace and in gpu-monitoring-tools. Google's dcgm receiver: gpu.number, gpu.uuid, gpu.model, as labels
+# gpu_number, uuid, model. OpenTelemetry's Kubernetes attributes: k8s.*, host.name; with _ through Prometheus. exported_*: a scrape that kept
+# its own labels (honor_labels off).
 LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "hostname": ("The exporter's name for the machine.", ("Hostname", "hostname", "node", "kubernetes_node")),
-    "gpu_uuid": ("GPU uuid.", ("UUID", "uuid", "gpu_uuid")),
-    "gpu_index": ("GPU index on its machine.", ("gpu", "gpu_index")),
+    "hostname": (
+        "The exporter's name for the machine.",
+        (
+            "Hostname",
+            "hostname",
+            "exported_hostname",
+            "host.name",
+            "host_name",
+            "k8s.node.name",
+            "k8s_node_name",
+            "node",
+            "kubernetes_node",
+        ),
+    ),
+    "gpu_uuid": ("GPU uuid.", ("UUID", "uuid", "gpu_uuid", "gpu.uuid")),
+    "gpu_index": ("GPU index on its machine.", ("gpu", "gpu_index", "gpu.number", "gpu_number")),
     "pci_bus_id": ("PCI bus id.", ("pci_bus_id",)),
-    "gpu_model": ("Model name.", ("modelName", "modelname", "model_name", "gpu_model")),
+    "gpu_model": ("Model name.", ("modelName", "modelname", "model_name", "gpu_model", "gpu.model", "model")),
     "mig_profile": ("MIG profile of the instance, such as 1g.10gb.", ("GPU_I_PROFILE", "gpu_i_profile", "mig_profile")),
     "mig_instance_id": ("MIG instance id on its GPU.", ("GPU_I_ID", "gpu_i_id", "mig_instance_id")),
-    "namespace": ("Label namespace: the workload's, or the exporter's own.", ("pod_namespace", "namespace")),
-    "pod": ("Label pod: the workload's, or the exporter's own.", ("pod_name", "pod")),
-    "container": ("Label container: the workload's, or the exporter's own.", ("container_name", "container")),
-    "pod_uid": ("Kubernetes pod uid.", ("pod_uid",)),
+    "namespace": (
+        "Label namespace: the workload's, or the exporter's own.",
+        ("pod_namespace", "namespace", "k8s.namespace.name", "k8s_namespace_name"),
+    ),
+    "pod": ("Label pod: the workload's, or the exporter's own.", ("pod_name", "pod", "k8s.pod.name", "k8s_pod_name")),
+    "container": (
+        "Label container: the workload's, or the exporter's own.",
+        ("container_name", "container", "k8s.container.name", "k8s_container_name"),
+    ),
+    "pod_uid": ("Kubernetes pod uid.", ("pod_uid", "k8s.pod.uid", "k8s_pod_uid")),
     "exported_namespace": ("The workload's namespace where namespace is the exporter's.", ("exported_namespace",)),
     "exported_pod": ("The workload's pod where pod is the exporter's.", ("exported_pod",)),
     "exported_container": ("The workload's container where container is the exporter's.", ("exported_container",)),
@@ -58,6 +82,7 @@ TIME = ("sample_at", "timestamp", "ts", "time", "_time", "datetime")
 METRIC = ("metric", "metric_name", NAME, "name")
 VALUE = ("value", "metric_value")
 LABEL_COLUMN = ("labels", "tags", "attributes")
+UNKNOWN_ACTIVITY = "looks like activity, under a name that is not known (row kept)"
 KNOWS_GPU = ("gpu_uuid", "gpu_index", "pci_bus_id")
 
 _COMMON = (
@@ -107,10 +132,13 @@ class Dcgm(PrometheusSource):
     config: DcgmConfig
 
     def select(self, batch: SampleBatch, rejects: Rejects) -> SampleBatch:
-        """DCGM metrics; others of a page (the exporter's own) are counted and left out."""
-        kept, other = batch.where(lambda labels: labels.get(NAME, "").upper().startswith(("DCGM_FI_", "DCGM_EXP_")))
+        """DCGM metrics; others of a page (the exporter's own) are counted and left out. What looks like activity under an unknown name is told."""
+        kept, other = batch.where(lambda labels: dcgm_names.is_dcgm(labels.get(NAME, "")))
         if len(other):
             rejects.add("not a DCGM metric", len(other), row=other.series[int(other.index[0])].get(NAME))
+        unknown, _ = kept.where(lambda labels: dcgm_names.is_unknown_activity(labels.get(NAME, "")))
+        if len(unknown):
+            rejects.add(UNKNOWN_ACTIVITY, len(unknown), row=unknown.series[int(unknown.index[0])].get(NAME))
         return kept
 
     def project(self, batch: SampleBatch) -> pa.Table:
@@ -157,9 +185,13 @@ class Dcgm(PrometheusSource):
             find("metric", METRIC)
             columns["value"] = named(types, VALUE)[0]
             missing = {"no value (row kept in the file)": f"{identifier(str(columns['value']))} IS NULL"}
+            missing |= {UNKNOWN_ACTIVITY: dcgm_names.unknown_activity_sql(identifier(own)) for own in named(types, METRIC)[:1]}  # noqa: B035
         else:
-            for raw, (_, metric) in WIDE.items():
-                find(raw, (metric, raw))
+            for raw in WIDE:
+                find(raw, wide_names(raw))
+            missing = {
+                f"{UNKNOWN_ACTIVITY}: {own}": f"{identifier(own)} IS NOT NULL" for own in types if dcgm_names.is_unknown_activity(own)
+            }
         incoming.origin["slot_seconds"] = self.config.slot_seconds
         return land_as_is(incoming, staging, table.name, rows=rows, types=types, columns=columns, time=time, missing=missing)
 
@@ -171,13 +203,13 @@ class Dcgm(PrometheusSource):
             if self.config.hostname:
                 expressions["hostname"] = f"coalesce({expressions['hostname']}, {literal(self.config.hostname)})"
             expressions["slot_seconds"] = str(self.config.slot_seconds)
-            values = {"value": VALUE} if table is SAMPLES_LONG else {raw: (metric, raw) for raw, (_, metric) in WIDE.items()}
+            values = {"value": VALUE} if table is SAMPLES_LONG else {raw: wide_names(raw) for raw in WIDE}
             number = {raw: f"try_cast({records.text(*names)} AS DOUBLE)" for raw, names in values.items()}  # NaN is kept as NaN
             unusable = {"no timestamp, or it cannot be read": "sample_at IS NULL"}
             if table is SAMPLES_LONG:
                 expressions["metric"] = _csv_label(records, labels, METRIC)
                 unusable |= {"no metric": "metric IS NULL", "no readable value": "value IS NULL"}
-            return land_records(
+            landed = land_records(
                 records,
                 incoming,
                 staging,
@@ -188,6 +220,26 @@ class Dcgm(PrometheusSource):
                 unusable=unusable,
                 span=("sample_at", "sample_at"),
             )
+            return Converted(landed.covers, [*landed.rejected, *_unknown_activity(records, table, expressions, incoming.key)])
+
+
+def _unknown_activity(records: Records, table: RawTable, expressions: dict[str, str], key: str) -> list[dict[str, Any]]:
+    """What looks like activity under a name that is not known: counted, since its rows are read and tell nothing."""
+    rejects = Rejects(key)
+    if table is SAMPLES_LONG:
+        conditions = {UNKNOWN_ACTIVITY: dcgm_names.unknown_activity_sql(expressions["metric"])}
+    else:
+        unknown = [name for name in records.names if dcgm_names.is_unknown_activity(name)]
+        conditions = {f"{UNKNOWN_ACTIVITY}: {name}": f"{records.text(name)} IS NOT NULL" for name in unknown}
+    for reason, condition in conditions.items():
+        count, row = records.con.execute(f"SELECT count(*), min(_row) FROM records WHERE {condition}").fetchone()  # type: ignore[misc]  # noqa: S608
+        rejects.add(reason, count, row=row)
+    return rejects.entries()
+
+
+def wide_names(raw: str) -> tuple[str, ...]:
+    """The names, in lower case, that a wide file may give the column ``raw``."""
+    return (*dcgm_names.column_names(raw), raw)
 
 
 def _csv_label(records: Records, labels: str, names: tuple[str, ...]) -> str:
@@ -203,7 +255,7 @@ def _shape(names: list[str], where: str) -> RawTable:
     if knows_gpu and not lower.isdisjoint(TIME):
         if not lower.isdisjoint(VALUE) and (has_labels or not lower.isdisjoint(METRIC)):
             return SAMPLES_LONG
-        if any(metric.lower() in lower or raw in lower for raw, (_, metric) in WIDE.items()):
+        if any(not lower.isdisjoint(wide_names(raw)) for raw in WIDE):
             return SAMPLES_WIDE
     raise DeliveryRefused(
         f"neither long nor wide GPU samples; found the columns: {', '.join(names[:40])}",

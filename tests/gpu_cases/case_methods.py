@@ -94,7 +94,7 @@ def mixed_by_list() -> Case:
     the host goes by GPU-seconds, $1 each. Under gpu_only both would cost $5: the method moves $1 from one run to the other."""
     at = node("mixed", 2, vcpus="30", memory_gib="160", pool="split-list")
     at = replace(at, gpus=(at.gpus[0], replace(at.gpus[1], model=H100)), lists_gpus=True)
-    cluster = Cluster("mixed", nodes=[at], charges=[charge(at, "10")])
+    cluster = Cluster("mixed-models", nodes=[at], charges=[charge(at, "10")])
     cluster.samples = samples(at, TEN, END, 0, sm_active="1") + samples(at, TEN, END, 1, sm_active="1")
     cluster.intervals = [run("mixed-a", at, gpu_ids=(at.gpus[0].uuid,)), run("mixed-h", at, gpu_ids=(at.gpus[1].uuid,))]
     a, h = "training_run/mixed-a", "training_run/mixed-h"

@@ -20,7 +20,7 @@ def half_held() -> Case:
     return Case(
         "half_held",
         cluster,
-        ledger={Row(who, "used"): "1.35", Row(who, "held_idle"): "0.45", Row(None, "unallocated_idle"): "1.8"},
+        ledger={Row(who, "used"): "1.35", Row(who, "held_idle", "low_activity"): "0.45", Row(None, "unallocated_idle"): "1.8"},
         questions=[
             Question(
                 "select distinct activity_rung, activity_coverage_ratio::varchar from published.fct_cost_allocation"

@@ -328,3 +328,52 @@ def test_real_pages_parse_without_loss(tmp_path):
     issue = rows(next(d for n, d in found.items() if n.startswith("issue")), "exported_pod", "pod", "namespace", "hostname", "exporter")
     assert issue[-1] == ("pod1", "dcgm-exporter-dev-78z52", "monitoring", "worker1", "someip:9400")
     assert Path(next(iter(found.values())).files[0].path).stat().st_mode & 0o222 == 0
+
+
+def test_names_of_old_exporters_and_of_collectors(tmp_path):
+    """gpu-monitoring-tools, Google's receiver, a writer that adds _total: all DCGM, none rejected; the raw name stays as it stands."""
+    page = [
+        'dcgm_gpu_utilization{gpu="0",uuid="G1",pod_name="w",pod_namespace="ns",container_name="c"} 30',
+        'gpu.dcgm.utilization{"gpu.number"="1","gpu.uuid"="G2","gpu.model"="L4","k8s.pod.name"="v","k8s.namespace.name"="ml"} 0.25',
+        'DCGM_FI_DEV_GPU_UTIL_total{gpu="2",UUID="G3",Hostname="n"} 7',
+    ]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/p-20261005T101500Z.prom").write_text("\n".join(page) + "\n")
+    (delivery,) = fetch("dcgm", tmp_path, location=str(tmp_path / "in"))
+    assert rows(delivery, "metric", "gpu_uuid", "gpu_index", "pod", "namespace", "value") == [
+        ("dcgm_gpu_utilization", "G1", "0", "w", "ns", 30.0),
+        ("gpu.dcgm.utilization", "G2", "1", "v", "ml", 0.25),
+        ("DCGM_FI_DEV_GPU_UTIL_total", "G3", "2", None, None, 7.0),
+    ]
+    assert reasons(delivery) == {}
+
+
+def test_activity_under_an_unknown_name_is_told(tmp_path):
+    """DCGM_FI_PROF_SMX_ACTIVE is in no table; a pipe's activity and memory copies are known to be no activity of the GPU."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    label = '{gpu="0",UUID="G1",Hostname="n"}'
+    names = ("DCGM_FI_PROF_SMX_ACTIVE", "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE", "DCGM_FI_DEV_MEM_COPY_UTIL", "DCGM_FI_DEV_ENC_UTIL", UTIL)
+    (folder / "a-20261005T101500Z.prom").write_text("".join(f"{name}{label} 1\n" for name in names))
+    (folder / "b.csv").write_text("timestamp,metric,value,gpu\n" + "".join(f"{T0},{name},1,0\n" for name in names))
+    (folder / "c.csv").write_text(f"timestamp,gpu,{','.join(names)}\n{T0},0,1,1,1,1,1\n{T0 + 30},0,,1,1,1,1\n")
+    at_t0 = pa.array([dt.datetime(2026, 10, 5)] * len(names), pa.timestamp("us"))
+    pq.write_table(
+        pa.table({"timestamp": at_t0, "metric": list(names), "value": [1.0] * len(names), "gpu": ["0"] * len(names)}), folder / "d.parquet"
+    )
+    wide = {"timestamp": at_t0[:1], "gpu": ["0"], **{name: [1.0] for name in names}}
+    pq.write_table(pa.table(wide), folder / "e.parquet")
+    told = "looks like activity, under a name that is not known (row kept)"
+    page, long, wide_csv, long_parquet, wide_parquet = (reasons(d) for d in fetch("dcgm", tmp_path, location=str(folder)))
+    assert page == {told: (1, "DCGM_FI_PROF_SMX_ACTIVE")}
+    assert long == {told: (1, 1)}
+    assert wide_csv == {f"{told}: DCGM_FI_PROF_SMX_ACTIVE": (1, 1)}
+    assert long_parquet == {told: (1, 1)}
+    assert wide_parquet == {f"{told}: DCGM_FI_PROF_SMX_ACTIVE": (1, 1)}
+
+
+def test_wide_columns_under_old_names(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/w.csv").write_text(f"time,uuid,dcgm_gpu_utilization,dcgm_fb_used,dcgm_sm_active\n{T0},G1,30,512,0.5\n")
+    (delivery,) = fetch("dcgm", tmp_path, location=str(tmp_path / "in"))
+    assert rows(delivery, "gpu_uuid", "gpu_util", "fb_used_mib", "sm_active") == [("G1", 30.0, 512.0, 0.5)]

@@ -19,6 +19,42 @@ discarded as (
 
 ),
 
+discarded_meters as (
+
+    select blocks.usage_date, blocks.hostname as subject, 'discarded_meter_values' as measure, cast(sum(discarded_meter_values) as bigint) as measured_value
+    from {{ ref('int_gpu_blocks') }} as blocks
+    inner join days on blocks.usage_date = days.usage_date and blocks.block_from >= days.day_from
+    group by blocks.usage_date, blocks.hostname
+
+),
+
+-- series (one rung of one exporter on one host) that are on the other scale than their name says
+scales as (
+
+    select
+        usage_date,
+        source,
+        hostname,
+        exporter,
+        max(case when is_sm_active_percent then 1 else 0 end) + max(case when is_gr_engine_active_percent then 1 else 0 end) as in_percent,
+        max(case when is_gpu_util_ratio then 1 else 0 end) as as_ratio,
+        max(case when is_gpu_util_scale_unclear then 1 else 0 end) as unclear
+    from {{ ref('int_gpu_blocks') }}
+    where usage_date in (select usage_date from days)
+    group by usage_date, source, hostname, exporter
+
+),
+
+rescaled as (
+
+    select usage_date, hostname as subject, 'metric_in_percent' as measure, cast(sum(in_percent) as bigint) as measured_value from scales group by usage_date, hostname
+    union all
+    select usage_date, hostname, 'metric_as_ratio', cast(sum(as_ratio) as bigint) from scales group by usage_date, hostname
+    union all
+    select usage_date, hostname, 'metric_scale_unclear', cast(sum(unclear) as bigint) from scales group by usage_date, hostname
+
+),
+
 sampled as (
 
     select blocks.usage_date, blocks.source as subject, 'telemetry_samples' as measure, cast(sum(sample_count) as bigint) as measured_value
@@ -174,6 +210,10 @@ measures as (
     select * from discarded
     union all
     select * from sampled
+    union all
+    select * from discarded_meters
+    union all
+    select * from rescaled
     union all
     select * from unknown_hosts
     union all

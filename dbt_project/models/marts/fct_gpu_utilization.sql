@@ -34,17 +34,7 @@ window_classes as (
 
 window_costs as (
 
-    select windows.window_key, cast(sum(buckets.effective_cost) as decimal(38, 12)) as effective_cost
-    from {{ ref('int_node_windows') }} as windows
-    inner join {{ ref('int_bucket_nodes') }} as bucket_nodes
-        on windows.usage_date = bucket_nodes.usage_date
-        and windows.node_key = bucket_nodes.node_key
-        and windows.window_from = bucket_nodes.window_from
-        and windows.window_to = bucket_nodes.window_to
-        and bucket_nodes.compute_kind is not null
-    inner join {{ ref('int_charge_buckets') }} as buckets
-        on bucket_nodes.usage_date = buckets.usage_date and bucket_nodes.bucket_key = buckets.bucket_key
-    group by windows.window_key
+    {{ gpu_window_costs(ref('int_node_windows'), ref('int_bucket_nodes'), ref('int_charge_buckets')) }}
 
 ),
 
@@ -136,6 +126,24 @@ nodes as (
 
 ),
 
+-- of the series that tells the GPU's activity: how many of its slots have a value of the rung, and which values were discarded
+evidence as (
+
+    select
+        units.usage_date,
+        units.node_key,
+        units.gpu_key,
+        activity.hour_from,
+        sum(activity.observed_slots) as observed_slots,
+        sum(least(activity.rung_slots, activity.observed_slots)) as rung_slots,
+        cast(sum(activity.discarded_values) as bigint) as discarded_values
+    from {{ ref('int_gpu_activity') }} as activity
+    inner join (select distinct usage_date, node_key, gpu_key, unit_key from {{ ref('int_gpu_fleet') }}) as units
+        on activity.usage_date = units.usage_date and activity.unit_key = units.unit_key
+    group by units.usage_date, units.node_key, units.gpu_key, activity.hour_from
+
+),
+
 keys as (
 
     select usage_date, node_key, gpu_key, hour_from from gpu_hours
@@ -156,6 +164,9 @@ final as (
         keys.gpu_key,
         nodes.node_key is not null as is_known_node,
         gpu_hours.activity_rung,
+        case when evidence.rung_slots > 0
+            then {{ ratio_of_millionths(int_div('1000000 * evidence.rung_slots', 'evidence.observed_slots')) }} end as activity_coverage_ratio,
+        coalesce(evidence.discarded_values, 0) as discarded_values,
         coalesce(gpu_hours.holder_count, 0) as holder_count,
         gpu_hours.main_workload_key,
         {{ gpu_seconds('coalesce(gpu_hours.covered_weight, 0)') }} as covered_seconds,
@@ -184,6 +195,11 @@ final as (
         and keys.node_key = by_gpu.node_key
         and keys.gpu_key = by_gpu.gpu_key
         and keys.hour_from = by_gpu.hour_from
+    left join evidence
+        on keys.usage_date = evidence.usage_date
+        and keys.node_key = evidence.node_key
+        and keys.gpu_key = evidence.gpu_key
+        and keys.hour_from = evidence.hour_from
     left join nodes on keys.usage_date = nodes.usage_date and keys.node_key = nodes.node_key
 
 )

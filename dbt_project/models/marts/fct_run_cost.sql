@@ -58,6 +58,10 @@ final as (
         cast(sum(attempts.held_gpu_seconds) as double) / 3600 as held_gpu_hours,
         case when sum(attempts.measured_gpu_seconds) > 0
             then cast(sum(attempts.used_gpu_seconds) as double) / cast(sum(attempts.measured_gpu_seconds) as double) end as activity_ratio,
+        case when min(attempts.activity_rung) < max(attempts.activity_rung) then 'mixed' else min(attempts.activity_rung) end as activity_rung,
+        case when sum(attempts.measured_slots) > 0
+            then {{ ratio_of_millionths(int_div('1000000 * sum(attempts.measured_slots)', 'sum(attempts.observed_slots)')) }} end as activity_coverage_ratio,
+        cast(sum(attempts.discarded_values) as bigint) as discarded_values,
         {{ pricing_status('sum(attempts.awaiting_bill_gpu_seconds)', 'sum(attempts.run_cost_usd)') }} as pricing_status,
         cast(sum(attempts.run_cost_usd) as decimal(38, 12)) as run_cost_usd,
         case when sum(attempts.run_cost_usd) is not null or sum(attempts.distributed_cost_usd) <> 0

@@ -20,6 +20,21 @@ gpu_hours as (
 
 ),
 
+evidence as (
+
+    select
+        usage_date,
+        holder_key as attempt_key,
+        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        sum(observed_slots) as observed_slots,
+        sum(least(rung_slots, observed_slots)) as measured_slots,
+        sum(discarded_values) as discarded_values
+    from {{ ref('int_gpu_activity') }}
+    where holder_key <> ''
+    group by usage_date, holder_key
+
+),
+
 ledger as (
 
     select
@@ -80,6 +95,10 @@ joined as (
         {{ wide_int('coalesce(gpu_hours.unbilled_weight, 0)') }} as unbilled_weight,
         {{ wide_int('coalesce(gpu_hours.awaiting_weight, 0)') }} as awaiting_weight,
         coalesce(cpu_only.seconds, 0) as cpu_only_seconds,
+        evidence.activity_rung,
+        cast(coalesce(evidence.observed_slots, 0) as bigint) as observed_slots,
+        cast(coalesce(evidence.measured_slots, 0) as bigint) as measured_slots,
+        cast(coalesce(evidence.discarded_values, 0) as bigint) as discarded_values,
         cast(ledger.effective_cost as decimal(38, 12)) as effective_cost,
         cast(ledger.billed_cost as decimal(38, 12)) as billed_cost,
         cast(ledger.list_cost as decimal(38, 12)) as list_cost,
@@ -95,6 +114,8 @@ joined as (
         on keys.usage_date = gpu_hours.usage_date and keys.workload_key = gpu_hours.workload_key and keys.attempt_key = gpu_hours.attempt_key
     left join cpu_only
         on keys.usage_date = cpu_only.usage_date and keys.workload_key = cpu_only.workload_key and keys.attempt_key = cpu_only.attempt_key
+    left join evidence
+        on keys.usage_date = evidence.usage_date and keys.attempt_key = evidence.attempt_key
 
 )
 

@@ -42,6 +42,11 @@ measured as (
         segments.evidence,
         segments.is_covered,
         activity.activity_ppm,
+        activity.small_memory_ppm,
+        {%- for rung in activity_rungs() %}
+        activity.{{ rung }}_ppm,
+        activity.{{ rung }}_coverage_ppm,
+        {%- endfor %}
         activity.activity_rung,
         activity.rung_coverage_ppm,
         segments.sharing,

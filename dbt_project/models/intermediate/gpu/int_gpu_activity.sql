@@ -1,8 +1,9 @@
 -- Grain: day x unit x hour x holder ('' where nobody holds, '-' what sharers leave): the mean activity over the observed slots of that holder, from the one
--- series that observed most of the hour, on the highest rung of the ladder that has a value.
+-- series that observed most of the hour, on the highest rung of the ladder that has a value; every rung by itself beside it, and how much
+-- of the time there was no process on the GPU, by its memory in use.
 {% set observed = [
   'usage_date', 'unit_key', 'hour_from', 'holder_key', 'series_key', 'observed_slots', 'sm_active_slots', 'sm_active_ppm', 'gr_engine_active_slots',
-  'gr_engine_active_ppm', 'gpu_util_slots', 'gpu_util_ppm'] %}
+  'gr_engine_active_ppm', 'gpu_util_slots', 'gpu_util_ppm', 'memory_slots', 'small_memory_slots', 'discarded_values'] %}
 
 with
 
@@ -46,7 +47,10 @@ plain_observations as (
         sum(bit_count(unit_blocks.gr_engine_active_mask)) as gr_engine_active_slots,
         sum(unit_blocks.gr_engine_active_ppm) as gr_engine_active_ppm,
         sum(bit_count(unit_blocks.gpu_util_mask)) as gpu_util_slots,
-        sum(unit_blocks.gpu_util_ppm) as gpu_util_ppm
+        sum(unit_blocks.gpu_util_ppm) as gpu_util_ppm,
+        sum(bit_count(unit_blocks.fb_used_mask)) as memory_slots,
+        sum(bit_count(unit_blocks.small_memory_mask)) as small_memory_slots,
+        sum(unit_blocks.discarded_values) as discarded_values
     from unit_blocks
     inner join segments
         on unit_blocks.usage_date = segments.usage_date
@@ -69,7 +73,9 @@ detail_slots as (
         details.slot_from,
         max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.sm_active_ppm) % 1000001 as sm_active_ppm,
         max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gr_engine_active_ppm) % 1000001 as gr_engine_active_ppm,
-        max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm
+        max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm,
+        max((details.sampled_micros - details.slot_from * 1000000) * 10240000001 + details.fb_used_kib) % 10240000001 as fb_used_kib,
+        sum(details.discarded_values) as discarded_values
     from details
     inner join segments
         on details.usage_date = segments.usage_date
@@ -94,7 +100,10 @@ detail_observations as (
         count(gr_engine_active_ppm) as gr_engine_active_slots,
         sum(gr_engine_active_ppm) as gr_engine_active_ppm,
         count(gpu_util_ppm) as gpu_util_slots,
-        sum(gpu_util_ppm) as gpu_util_ppm
+        sum(gpu_util_ppm) as gpu_util_ppm,
+        count(fb_used_kib) as memory_slots,
+        count(case when fb_used_kib <= {{ parameter('no_process_memory_kib') }} then 1 end) as small_memory_slots,
+        sum(discarded_values) as discarded_values
     from detail_slots
     group by usage_date, unit_key, hour_from, holder_key, series_key
 
@@ -114,7 +123,10 @@ observations as (
         cast(sum(gr_engine_active_slots) as bigint) as gr_engine_active_slots,
         cast(sum(gr_engine_active_ppm) as bigint) as gr_engine_active_ppm,
         cast(sum(gpu_util_slots) as bigint) as gpu_util_slots,
-        cast(sum(gpu_util_ppm) as bigint) as gpu_util_ppm
+        cast(sum(gpu_util_ppm) as bigint) as gpu_util_ppm,
+        cast(sum(memory_slots) as bigint) as memory_slots,
+        cast(sum(small_memory_slots) as bigint) as small_memory_slots,
+        cast(sum(discarded_values) as bigint) as discarded_values
     from (select {{ observed | join(', ') }} from plain_observations union all select {{ observed | join(', ') }} from detail_observations) as both_kinds
     group by usage_date, unit_key, hour_from, holder_key, series_key
 
@@ -163,7 +175,15 @@ laddered as (
         observed_slots,
         case when sm_active_slots > 0 then 'sm_active' when gr_engine_active_slots > 0 then 'gr_engine_active' when gpu_util_slots > 0 then 'gpu_util' end as activity_rung,
         case when sm_active_slots > 0 then sm_active_slots when gr_engine_active_slots > 0 then gr_engine_active_slots else gpu_util_slots end as rung_slots,
-        case when sm_active_slots > 0 then sm_active_ppm when gr_engine_active_slots > 0 then gr_engine_active_ppm else gpu_util_ppm end as rung_ppm
+        case when sm_active_slots > 0 then sm_active_ppm when gr_engine_active_slots > 0 then gr_engine_active_ppm else gpu_util_ppm end as rung_ppm,
+        {%- for rung in activity_rungs() %}
+        {{ rung }}_slots,
+        case when {{ rung }}_slots > 0 then {{ int_div('2 * ' ~ rung ~ '_ppm + ' ~ rung ~ '_slots', '2 * ' ~ rung ~ '_slots') }} end as {{ rung }}_ppm,
+        {%- endfor %}
+        memory_slots,
+        -- of the slots that tell the memory in use, those in which it is too little for any process
+        case when memory_slots > 0 then {{ int_div('2000000 * small_memory_slots + memory_slots', '2 * memory_slots') }} end as small_memory_ppm,
+        discarded_values
     from ranked_series
     where series_rank = 1
 
@@ -181,7 +201,13 @@ activity as (
         rung_slots,
         case when rung_slots > 0 then {{ int_div('2 * rung_ppm + rung_slots', '2 * rung_slots') }} end as activity_ppm,
         -- how many of the holder's observed slots have a value of the rung
-        case when rung_slots > 0 then {{ int_div('1000000 * least(rung_slots, observed_slots)', 'observed_slots') }} end as rung_coverage_ppm
+        case when rung_slots > 0 then {{ int_div('1000000 * least(rung_slots, observed_slots)', 'observed_slots') }} end as rung_coverage_ppm,
+        {%- for rung in activity_rungs() %}
+        {{ rung }}_ppm,
+        case when {{ rung }}_slots > 0 then {{ int_div('1000000 * least(' ~ rung ~ '_slots, observed_slots)', 'observed_slots') }} end as {{ rung }}_coverage_ppm,
+        {%- endfor %}
+        small_memory_ppm,
+        discarded_values
     from laddered
 
 )

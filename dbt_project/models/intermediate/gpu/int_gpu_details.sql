@@ -23,6 +23,15 @@ blocks as (
 
 ),
 
+-- the scale that each series is on (its values of the day told it)
+scales as (
+
+    select distinct usage_date, source, hostname, exporter, is_sm_active_percent, is_gr_engine_active_percent, is_gpu_util_ratio
+    from {{ ref('int_gpu_unit_blocks') }}
+    where not is_plain and usage_date in (select usage_date from {{ source('ops', 'dirty_telemetry_days') }})
+
+),
+
 sampled as (
 
     select *, {{ epoch_seconds('sampled_at') }} as sampled_second
@@ -47,9 +56,15 @@ details as (
             when sampled.pod is not null then concat('pod/', coalesce(sampled.namespace, ''), '/', sampled.pod)
         end as holder_label,
         sampled.pod_uid,
-        sampled.sm_active_ppm,
-        sampled.gr_engine_active_ppm,
-        sampled.gpu_util_ppm
+        {{ sample_ppm('sm_active', 'scales') }},
+        {{ sample_ppm('gr_engine_active', 'scales') }},
+        {{ sample_ppm('gpu_util', 'scales') }},
+        sampled.fb_used_kib,
+        sampled.discarded_values
+        {%- for rung in activity_rungs() %}
+        + case when sampled.{{ rung }}_millionths > 1000000
+            and coalesce(scales.{{ reads_otherwise(rung) }}, false) {{ '=' if rung == 'gpu_util' else '<>' }} true then 1 else 0 end
+        {%- endfor %} as discarded_values
     from sampled
     inner join blocks
         on lower(sampled.hostname) = blocks.hostname
@@ -61,6 +76,11 @@ details as (
         and sampled.gpu_index is not distinct from blocks.gpu_index
         and sampled.mig_profile is not distinct from blocks.mig_profile
         and sampled.mig_instance_id is not distinct from blocks.mig_instance_id
+    left join scales
+        on blocks.usage_date = scales.usage_date
+        and blocks.source = scales.source
+        and blocks.hostname = scales.hostname
+        and sampled.exporter is not distinct from scales.exporter
     -- where the MIG layout changed within the day, a unit's samples count while it is there
     left join {{ ref('int_mig_layouts') }} as layouts
         on blocks.is_recut = 1

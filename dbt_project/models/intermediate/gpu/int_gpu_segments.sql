@@ -157,7 +157,8 @@ covered as (
     select
         held.*,
         coverage.unit_key is not null
-        and (not coverage.is_fill or coalesce(held.latest_edge_second, 0) <= coverage.anchor_second) as is_covered
+        and (not coverage.is_fill or coalesce(held.latest_edge_second, 0) <= coverage.anchor_second) as is_covered,
+        coalesce(coverage.is_fill, false) as is_fill
     from held
     left join coverage
         on held.usage_date = coverage.usage_date
@@ -183,6 +184,7 @@ segments as (
         case when sharers.unit_key is not null then sharers.attempt_key else coalesce(covered.attempt_key, pool_holders.attempt_key) end as attempt_key,
         coalesce(sharers.evidence, covered.evidence, pool_holders.evidence, 'none') as evidence,
         covered.is_covered,
+        covered.is_covered and covered.is_fill as is_filled,
         covered.naming_intervals > 1 and sharers.unit_key is null as is_contested,
         coalesce(sharers.sharing, case when pool_holders.is_fraction = 1 and covered.sharing in ('none', 'mig') then 'fractional' end, covered.sharing) as sharing,
         coalesce(sharers.is_unmeasured, pool_holders.is_fraction = 1, false) as is_unmeasured,

@@ -89,7 +89,9 @@ judged as (
         max(case
             when sm_active_samples <> bit_count(sm_active_mask)
                 or gr_engine_active_samples <> bit_count(gr_engine_active_mask)
-                or gpu_util_samples <> bit_count(gpu_util_mask) then 1 else 0
+                or gpu_util_samples <> bit_count(gpu_util_mask)
+                or fb_used_samples <> bit_count(fb_used_mask)
+                or has_off_scale_values then 1 else 0
         end) as has_repeats
     from keyed
     group by usage_date, unit_key, block_from

@@ -58,6 +58,7 @@ measured as (
         segments.evidence,
         segments.is_covered,
         activity.activity_ppm,
+        activity.small_memory_ppm,
         rates.gpu_count,
         rates.rate_rule,
         rates.rate_unit,
