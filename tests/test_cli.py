@@ -26,7 +26,20 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_names_every_command(tmp_path):
     result = apportion("--help", cwd=tmp_path)
     assert result.returncode == 0
-    for command in ("nightly", "demo", "doctor", "explain", "releases", "as-of", "restatement", "close", "correct", "record-gpu", "dbt", "version"):
+    for command in (
+        "nightly",
+        "demo",
+        "doctor",
+        "explain",
+        "releases",
+        "as-of",
+        "restatement",
+        "close",
+        "correct",
+        "record-gpu",
+        "dbt",
+        "version",
+    ):
         assert command in result.stdout
 
 

@@ -51,7 +51,17 @@ TYPES = {
     "spark": {"BIGINT", "BOOLEAN", "DATE", "DECIMAL", "DOUBLE", "INT", "STRING", "TIMESTAMP_NTZ", "INT128", "TIMESTAMP"},
 }
 # BigQuery cannot say where NULLs go in the order of an aggregate (window). Those are ordered by columns that are never NULL.
-NEVER_NULL = {"cut_second", "entry_key", "from_second", "to_second", "started_second", "stint_key", "requester_key", "unit_key", "unit_rank"}
+NEVER_NULL = {
+    "cut_second",
+    "entry_key",
+    "from_second",
+    "to_second",
+    "started_second",
+    "stint_key",
+    "requester_key",
+    "unit_key",
+    "unit_rank",
+}
 # Spellings that only the embedded engine reads: allowed in a duckdb__ macro alone.
 ONE_ENGINE = re.compile(
     r"\b(epoch_us|epoch_ms|make_timestamp|json_each|json_extract_string|nfc_normalize|quantile_disc|quantile_cont|to_json|try_cast|strptime|strftime"

@@ -107,17 +107,17 @@ def counted_fractions() -> Case:
 def whole_beats_fraction() -> Case:
     """An interval for a whole GPU that starts later wins from 10:30 on and holds all of it; before, the half asked for: 0.5 x 1,800 s = $0.90 and as much
     unrequested; then 1,800 s = $1.80."""
-    at = node("mixed")
-    cluster = Cluster("mixed", nodes=[at], charges=[charge(at, "3.6")], samples=samples(at, TEN, ELEVEN, sm_active="1"))
+    at = node("halfs")
+    cluster = Cluster("halfs", nodes=[at], charges=[charge(at, "3.6")], samples=samples(at, TEN, ELEVEN, sm_active="1"))
     name = (at.gpus[0].uuid,)
-    cluster.intervals = [run("mixed-half", at, gpu_ids=name, gpu_count="0.5"), run("mixed-whole", at, HALF, gpu_ids=name, gpu_count=1)]
+    cluster.intervals = [run("halfs-half", at, gpu_ids=name, gpu_count="0.5"), run("halfs-whole", at, HALF, gpu_ids=name, gpu_count=1)]
     return Case(
         "a_whole_request_that_wins_holds_all",
         cluster,
         ledger={
-            Row("training_run/mixed-half", "used", None, "fractional", True): "0.9",
+            Row("training_run/halfs-half", "used", None, "fractional", True): "0.9",
             Row(None, "unallocated_idle", "unrequested_share", "fractional", True): "0.9",
-            Row("training_run/mixed-whole", "used"): "1.8",
+            Row("training_run/halfs-whole", "used"): "1.8",
         },
     )
 

@@ -1,5 +1,5 @@
 -- Grain: day x unit whose sharing is split by what each holder uses x hour x holder: the mean of the holder's own values, rounded half up
--- (KiB of memory, or millionths of the utilization of its processes). A holder's own are the samples that bear its label.
+-- (KiB of memory, or the utilization of its processes, on whatever scale its series is: only proportions count). A holder's own are the samples that bear its label.
 {{ config(materialized='incremental', incremental_strategy='replace_days', meta={'days': 'dirty_telemetry_days'}) }}
 
 with
@@ -55,7 +55,7 @@ valued as (
         sampled.sampled_second,
         sampled.holder_label,
         sampled.pod_uid,
-        case when blocks.split = 'memory' then sampled.fb_used_kib else sampled.gpu_util_ppm end as holder_value
+        case when blocks.split = 'memory' then sampled.fb_used_kib else {{ int_div('sampled.gpu_util_millionths + 50', '100') }} end as holder_value
     from sampled
     inner join blocks
         on lower(sampled.hostname) = blocks.hostname
