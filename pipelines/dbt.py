@@ -77,7 +77,9 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     """
     from dbt.cli.main import dbtRunner
 
-    kept = _parse_key() if parsed is None and project == PROJECT and "--vars" not in arguments else None
+    # a `parse` is asked for its files, which dbt does not write of what it was handed
+    reuses = parsed is None and project == PROJECT and "--vars" not in arguments and arguments[0] != "parse"
+    kept = _parse_key() if reuses else None
     if kept in _PARSES:
         parsed = _manifest(_PARSES[kept])
     log_path = settings.home / "dbt" / "logs"

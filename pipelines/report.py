@@ -126,6 +126,7 @@ def overview(settings: Settings) -> dict[str, Any]:
 REASONS = {
     "no_samples": "GPU billed, nobody known to hold it, no telemetry",
     "no_activity_value": "GPU observed, but no sample had a usable activity value",
+    "shared_unlabelled": "part of a shared GPU beside a labelled one: a label may be missing",
     "active_unlabelled": "GPU busy, but no label or interval says for whom",
     "node_without_telemetry": "node billed without any telemetry or interval in that hour",
     "node_not_in_inventory": "GPU instance that the inventory does not know",

@@ -71,6 +71,9 @@ TABLES = {
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_method_sensitivity": "usage_date date, team varchar, workload_key varchar, method varchar, cost_usd decimal(38,12)",
+    "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
+    "fct_telemetry_coverage": "usage_date date, node_key varchar, coverage_ratio decimal(9,6)",
+    "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
     "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
 }
 
@@ -173,6 +176,9 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
         "fct_inference_unit_cost_hourly": [(day, "chat", hour, 0, 4, None, None, None, "no_successful_request", "priced")],
         "fct_method_sensitivity": [(day, "vision", "training_run/r1", "gpu_only", 6)],
+        "fct_activity_sensitivity": [(day, "training_run/R", "R@1", "sm_active", 3)],
+        "fct_telemetry_coverage": [(day, "n1|i-1", "0.9")],
+        "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],
         "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
     }
     for table, values in rows.items():

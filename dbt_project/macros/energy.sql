@@ -22,9 +22,9 @@ cast(
   * cast('0.000001' as decimal(7, 6)) as decimal(38, 6))
 {%- endmacro %}
 
-{#- A query: the energy of workloads from fct_energy, by `keys`. Grams are NULL where any of the energy has no factor: a part would look
+{#- A query: the energy of workloads from `energy` (fct_energy, handed in: what a macro names itself, explain would need too), by `keys`. Grams are NULL where any of the energy has no factor: a part would look
     like the whole. -#}
-{% macro workload_energy(keys) -%}
+{% macro workload_energy(energy, keys) -%}
     select
         {{ keys | join(', ') }},
         cast(sum(energy_joules) as decimal(38, 6)) as energy_joules,
@@ -32,7 +32,7 @@ cast(
         case when sum(held_gpu_seconds) > 0
             then {{ ratio_of_millionths(int_div(wide_int('sum(measured_gpu_seconds) * 1000000'), wide_int('sum(held_gpu_seconds)'))) }} end as energy_coverage_ratio,
         case when count(grams_co2e) = count(energy_joules) then cast(sum(grams_co2e) as decimal(38, 6)) end as grams_co2e
-    from {{ ref('fct_energy') }}
+    from {{ energy }}
     where holder = 'workload'
     group by {{ keys | join(', ') }}
 {%- endmacro %}

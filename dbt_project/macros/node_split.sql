@@ -75,10 +75,10 @@ where choice = 1
 
 {#- CTEs node_methods, mixed_windows, device_models, device_prices, priced_classes: the classes of each window with what their GPUs weigh by the price list,
     where the node has several models (NULL elsewhere: there the GPUs are alike). -#}
-{% macro priced_classes() -%}
+{% macro priced_classes(methods, device_names, window_classes) -%}
 node_methods as (
 
-    select * from {{ ref('int_node_methods') }}
+    select * from {{ methods }}
 
 ),
 
@@ -93,7 +93,7 @@ mixed_windows as (
 device_models as (
 
     select distinct usage_date, node_key, gpu_key, gpu_model
-    from {{ ref('int_gpu_device_names') }}
+    from {{ device_names }}
     where gpu_model is not null
 
 ),
@@ -110,7 +110,7 @@ priced_classes as (
         classes.*,
         case when mixed_windows.window_key is not null
             then {{ wide_int('classes.weight') }} * coalesce(device_prices.weight, mixed_windows.mean_gpu_weight) end as priced_weight
-    from {{ ref('int_gpu_window_classes') }} as classes
+    from {{ window_classes }} as classes
     left join mixed_windows on classes.window_key = mixed_windows.window_key
     left join device_models
         on mixed_windows.window_key is not null

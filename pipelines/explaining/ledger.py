@@ -20,7 +20,7 @@ from pipelines.explaining.question import Question, conditions
 
 BASES = ("effective_cost", "billed_cost", "net_cost", "list_cost", "contracted_cost")
 PLACEMENT = (
-    "stage", "cost_class", "component", "route", "evidence", "reason", "method_id", "activity_rung", "rule_id", "distribution_key = bucket_key",
+    "stage", "cost_class", "component", "route", "evidence", "reason", "method_id", "activity_rung", "sharing", "is_unmeasured", "rule_id", "distribution_key = bucket_key",
 )  # fmt: skip
 _RECONCILED = {  # cost class -> the reconciliation's column for it, and the basis that it sums
     "commitment_true_up": ("commitment_true_up_usd", "effective_cost"),
@@ -108,7 +108,7 @@ def rows(connection: duckdb.DuckDBPyConnection, limit: int | None) -> list[dict[
         f"""
         select l.line_id, l.usage_date, l.window_start, l.window_end, l.source, l.account_id, l.node, l.pool, l.resource_id, l.service, l.sku, l.line_item_type,
             l.charge_category, l.workload_key, l.attempt_key, l.team, l.cost_class, l.component, l.route, l.evidence, l.reason, l.method_id,
-            l.activity_rung, l.stage, l.rule_id, l.distribution_key, l.distribution_key = l.bucket_key as is_received, l.gpu_seconds,
+            l.activity_rung, l.sharing, l.is_unmeasured, l.stage, l.rule_id, l.distribution_key, l.distribution_key = l.bucket_key as is_received, l.gpu_seconds,
             l.allocation_weight, l.bucket_weight, l.bucket_key, b.charge_count, b.tags,
             coalesce(b.effective_cost, (select sum(p.effective_cost) from whole as p where p.distribution_key = l.distribution_key
                 and p.bucket_key = p.distribution_key)) as bucket_cost_usd,

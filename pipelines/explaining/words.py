@@ -20,7 +20,10 @@ EVIDENCE: dict[str, tuple[str, str | None]] = {
     "count_only": ("an interval says how many GPUs, nothing says which: taken from what was free", "Who holds a GPU"),
     "mixed": ("several kinds of evidence within the window (interval, label, count)", "Who holds a GPU"),
     "holder": ("carried by whoever held the node's GPUs, by their GPU time", "Node price"),
-    "cpu_request": ("asked for vCPUs and memory of a GPU node and for no GPU: its part of the host", "Node price"),
+    "cpu_request": (
+        "asked for vCPUs and memory of a GPU node and for no GPU: its part of the host",
+        "Workloads without a GPU on GPU nodes",
+    ),
     "tag": ("an exact tag of the charge", None),
     "distribution": ("a distribution rule of the policy", None),
     "none": ("", None),  # the class and the reason say it
@@ -30,12 +33,18 @@ METHODS: dict[str, tuple[str, str | None]] = {
     "weights_9_1": ("the node's price is split 9 : 0.9 : 0.1 per GPU, vCPU and GB (weights_9_1)", "Node price"),
     "base_price": ("the node's price is split by base prices per GPU, vCPU and GB (base_price)", "Node price"),
     "fixed_95_3_2": ("95 % of the node's price lies on its GPUs, 3 % on processors, 2 % on memory (fixed_95_3_2)", "Node price"),
-    "price_list": ("the node's price is split by your own price list per GPU model, vCPU and GiB (price_list)", "Node price"),
+    "price_list": (
+        "the node's price is split by your own price list per GPU model, vCPU and GiB (price_list)",
+        "Split methods by pool, and from your price list",
+    ),
     "even": ("in equal parts", None),
     "cost": ("by the recipients' own effective cost of the day", None),
     "gpu_hours": ("by the recipients' own GPU time of the day", None),
     "fixed": ("by the shares that the rule states", None),
 }
+SHARING = {
+    "mig": "a MIG instance", "time_slicing": "time slicing", "mps": "MPS", "vgpu": "virtual GPUs", "fractional": "requests for parts of the GPU",
+}  # fmt: skip
 RUNGS = {
     "sm_active": "SM activity", "gr_engine_active": "graphics-engine activity", "gpu_util": "GPU utilization",
     "mixed": "several activity metrics",
@@ -44,7 +53,7 @@ CLASSES: dict[str, tuple[str, str | None]] = {
     "used": ("held and active: held time x measured activity", "What a sample says, and for whom"),
     "held_idle": ("held, but not active", "What a sample says, and for whom"),
     "unallocated_idle": ("held by nobody, observed at rest: it is the pool owner's", None),
-    "stranded": ("GPU slices outside any MIG instance that no profile fits", "MIG, so far"),
+    "stranded": ("GPU slices outside any MIG instance that no profile fits", "MIG by time"),
     "unknown": ("missing telemetry is unknown, never idle", None),
     "not_measured": ("no GPU time", None),
     "unused_commitment": ("a commitment's fee that no usage took", None),
@@ -58,7 +67,13 @@ CLASSES: dict[str, tuple[str, str | None]] = {
 REASONS: dict[str, tuple[str, str | None]] = {
     **{reason: (text, None) for reason, text in KNOWN_REASONS.items()},
     "count_only": ("only a GPU count is known: activity cannot be told apart", "Who holds a GPU"),
-    "outside_any_instance": ("outside any MIG instance", "MIG, so far"),
+    "outside_any_instance": ("outside any MIG instance", "MIG by time"),
+    "profile_fits": ("outside any MIG instance, and an instance still fits there", "MIG by time"),
+    "unrequested_share": ("a part of a shared GPU that nobody asked for", "Sharing is declared"),
+    "shared_unlabelled": (KNOWN_REASONS["shared_unlabelled"], "Sharing is declared"),
+    "no_process": ("the memory in use says that no process was on it", "Why held time idled"),
+    "low_activity": ("a process was on it and waited", "Why held time idled"),
+    "process_unknown": ("no sample tells the memory in use", "Why held time idled"),
     "node_without_telemetry": (KNOWN_REASONS["node_without_telemetry"], "A node that nothing explains"),
     "no_run_or_endpoint_tag": (KNOWN_REASONS["no_run_or_endpoint_tag"], "Team tags without a rule"),
     "billed_window_mismatch": (KNOWN_REASONS["billed_window_mismatch"], "Where billed seconds lie"),
@@ -93,6 +108,9 @@ def placement(row: dict[str, Any], policy: Policy | None) -> str:
         say(*_told(REASONS, row["reason"]))
     if row["activity_rung"]:
         say(f"activity by {RUNGS.get(row['activity_rung'], row['activity_rung'])} ({row['activity_rung']})")
+    if row["sharing"] in SHARING:
+        measured = "; the driver cannot tell their activity apart, it is the device's" if row["is_unmeasured"] else ""
+        say(f"the GPU was shared: {SHARING[row['sharing']]}{measured}", "Sharing is declared" if row["sharing"] != "mig" else "MIG by time")
     if row["method_id"]:
         say(*_told(METHODS, row["method_id"]))
     if row["component"] == "host":

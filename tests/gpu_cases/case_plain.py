@@ -1,4 +1,4 @@
-"""The plain case that every other one departs from: one GPU, one run, an hour, half of it held.
+"""The plain cases that every other one departs from: GPUs held by one run each, for all of an hour or for half of it.
 
 Belongs here: nothing but the baseline.
 """
@@ -31,4 +31,23 @@ def half_held() -> Case:
     )
 
 
-CASES = [half_held()]
+def used_is_not_held() -> Case:
+    """Two GPUs at $3.60, held for the whole hour by two runs, active 0.1 and 0.9: used $0.36 and $3.24, one to nine; idle the rest of each $3.60."""
+    at = node("b24", 2)
+    busy = [samples(at, TEN, TEN + 3600, index=n, sm_active=value, fb_used_mib="20000") for n, value in enumerate(("0.1", "0.9"))]
+    cluster = Cluster("b24", nodes=[at], charges=[charge(at, "7.2")], samples=busy[0] + busy[1])
+    cluster.intervals = [run("b24-low", at, gpu_ids=(at.gpus[0].uuid,)), run("b24-high", at, gpu_ids=(at.gpus[1].uuid,))]
+    return Case(
+        "used_cost_goes_by_activity",
+        cluster,
+        ledger={
+            Row("training_run/b24-low", "used"): "0.36",
+            Row("training_run/b24-low", "held_idle", "low_activity"): "3.24",
+            Row("training_run/b24-high", "used"): "3.24",
+            Row("training_run/b24-high", "held_idle", "low_activity"): "0.36",
+        },
+        bug="B24",
+    )
+
+
+CASES = [half_held(), used_is_not_held()]

@@ -16,7 +16,7 @@ measures as (
 
 energy as (
 
-    {{ workload_energy(['usage_date', 'workload_key']) }}
+    {{ workload_energy(ref('fct_energy'), ['usage_date', 'workload_key']) }}
 
 )
 

@@ -4,7 +4,7 @@
 
 with
 
-{{ priced_classes() }},
+{{ priced_classes(ref('int_node_methods'), ref('int_gpu_device_names'), ref('int_gpu_window_classes')) }},
 
 cpu_only as (
 

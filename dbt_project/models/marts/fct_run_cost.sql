@@ -29,7 +29,7 @@ estimates as (
 
 energy as (
 
-    {{ workload_energy(['workload_key']) }}
+    {{ workload_energy(ref('fct_energy'), ['workload_key']) }}
 
 ),
 

@@ -4,7 +4,7 @@
 -- GPU-seconds. All of it is whole numbers: (parts of a GPU x seconds x millionths) x weight-seconds.
 with
 
-{{ priced_classes() }},
+{{ priced_classes(ref('int_node_methods'), ref('int_gpu_device_names'), ref('int_gpu_window_classes')) }},
 
 methods as (
 
