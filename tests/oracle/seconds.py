@@ -87,7 +87,7 @@ def hold(cluster: Cluster, node: Node, devices: list[Device], lo: int, hi: int, 
     regimes = {day: sharing.declared(cluster, node, day) for day in range(lo // DAY * DAY, hi, DAY)}
     by_slot = {unit.key: _label_claims(cluster, node, unit, lo, hi, False) for unit in units}
     by_each = {unit.key: _label_claims(cluster, node, unit, lo, hi, True) for unit in units} if any(regimes.values()) else by_slot
-    edges: dict[str, set[int]] = {unit.key: set() for unit in units}
+    edges: dict[str, dict[int, set[int]]] = {unit.key: {} for unit in units}
     for unit in units:
         unit.holds = [Hold()] * (hi - lo)
     for day, declaration in regimes.items():
@@ -111,7 +111,7 @@ def hold(cluster: Cluster, node: Node, devices: list[Device], lo: int, hi: int, 
             mine += [_claim("whole_node", i) for i in whole]
             intervals = [c.interval for c in mine if c.interval is not None]
             turns = {t for i in intervals for t in (i.start, i.end) if t is not None}
-            edges[unit.key] |= turns | _label_ends(labels[unit.key], lo, seconds)
+            edges[unit.key][day] = turns | _label_ends(labels[unit.key], lo, seconds)
             _hold_unit(unit, mine, labels[unit.key], turns, declaration, seconds, lo)
         _take_from_pool(units, sorted(pool, key=lambda i: i.start), seconds, lo)
     for unit in units:
@@ -208,8 +208,11 @@ def _label_ends(claims: Claims, lo: int, seconds: range) -> set[int]:
     return ends
 
 
-def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, hi: int) -> None:
-    """Observed slots, and behind each its fill: at most the gap, never past a sample, an edge, or the node's end."""
+def _cover(unit: Unit, slot_seconds: int, edges: dict[int, set[int]], node: Node, lo: int, hi: int) -> None:
+    """Observed slots, and behind each its fill: at most the gap, never past a sample, an edge, or the node's end.
+
+    ``edges``: by day. A day knows its own and those of the days before: whom a label chooses on the next day is not known yet.
+    """
     unit.covered = [False] * (hi - lo)
     ends = {b for _, b in node.validity if b is not None}
     slots = sorted(unit.slots)
@@ -219,9 +222,11 @@ def _cover(unit: Unit, slot_seconds: int, edges: set[int], node: Node, lo: int, 
         stop = after + MAX_GAP_SECONDS
         if position + 1 < len(slots):
             stop = min(stop, slots[position + 1])
-        stop = min([stop, *(max(e, after) for e in edges | ends if e > anchor)])
-        for second in range(max(slot, lo), min(max(stop, after), hi)):
-            unit.covered[second - lo] = unit.live[second - lo]
+        for day in range(max(slot, lo) // DAY * DAY, min(max(stop, after), hi), DAY):
+            known = ends.union(*(told for of, told in edges.items() if of <= day))
+            until = min([stop, *(max(e, after) for e in known if e > anchor)])
+            for second in range(max(slot, lo, day), min(max(until, after), hi, day + DAY)):
+                unit.covered[second - lo] = unit.live[second - lo]
 
 
 def _take_from_pool(units: list[Unit], waiting: list[Interval], seconds: range, lo: int) -> None:
