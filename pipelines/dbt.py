@@ -80,8 +80,8 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     # a `parse` is asked for its files, which dbt does not write of what it was handed
     reuses = parsed is None and project == PROJECT and "--vars" not in arguments and arguments[0] != "parse"
     kept = _parse_key() if reuses else None
-    if kept in _PARSES:
-        parsed = _manifest(_PARSES[kept])
+    if kept is not None:
+        parsed = kept_manifest()
     log_path = settings.home / "dbt" / "logs"
     full = [
         *arguments,
@@ -153,9 +153,13 @@ def _parse_key() -> str:
     return f"{code_digest()} {sorted(staged_environment().items())}"
 
 
-def _manifest(parsed: bytes) -> Any:
+def kept_manifest() -> Any:
+    """The project's manifest, where this process has parsed the project as it is now; else None."""
     from dbt.contracts.graph.manifest import Manifest
 
+    parsed = _PARSES.get(_parse_key())
+    if parsed is None:
+        return None
     manifest = Manifest.from_msgpack(parsed)
     manifest.build_flat_graph()  # as a parse does: what `graph` is in Jinja
     return manifest

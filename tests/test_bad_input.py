@@ -255,6 +255,7 @@ def test_a_counter_that_restarts_loses_no_request(night: Bench) -> None:
     assert night.read("bad", "select requests_ok, unit_cost_reason from published.fct_inference_unit_cost") == [(55, "no_cost_found")]
 
 
+@pytest.mark.slow
 def test_an_empty_period_is_a_night_without_rows(bench: Bench, tmp_path: Path) -> None:
     folder = files.write_inputs(tmp_path, [Cluster("empty")])
     files.write_bill(folder / "bill", [])

@@ -57,6 +57,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("bench"))
 
 
+@pytest.mark.slow
 def test_each_day_is_converted_at_its_own_rate(bench: Bench, tmp_path: Path) -> None:
     bench.night(write(tmp_path), "both", FIRST, LAST, stages=ALL_STAGES)
     buckets = bench.read(

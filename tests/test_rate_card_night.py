@@ -172,6 +172,7 @@ def test_the_bill_replaces_the_estimate_and_tells_the_difference(bench: Bench, b
     assert run == [("priced", money("3.75"), None)]
 
 
+@pytest.mark.slow
 def test_a_node_with_two_bills_stops_the_night_by_name(bench: Bench, inputs: Path) -> None:
     copy(bench, "twice")
     write(inputs, [charge("rack-7", TEN, "99")])

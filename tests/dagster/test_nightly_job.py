@@ -209,6 +209,7 @@ def test_models_tell_their_rows(deployment: Deployment, first_night: dg.ExecuteI
     assert days["dagster/row_count"] == 1
 
 
+@pytest.mark.slow
 def test_a_range_is_one_run_and_one_night(
     deployment: Deployment, first_night: dg.ExecuteInProcessResult, range_night: dg.ExecuteInProcessResult
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_range_is_one_run_and_one_night(
     assert len(invocations) == 1
 
 
+@pytest.mark.slow
 def test_a_refusal_fails_the_run_once_and_publishes_nothing(
     deployment: Deployment, range_night: dg.ExecuteInProcessResult, refused_night: dg.ExecuteInProcessResult
 ) -> None:
@@ -251,6 +253,7 @@ def test_a_refusal_fails_the_run_once_and_publishes_nothing(
     assert current_release(deployment.settings)["release_id"] == stands
 
 
+@pytest.mark.slow
 def test_a_run_beside_another_writer_fails_and_says_who_writes(deployment: Deployment, refused_night: dg.ExecuteInProcessResult) -> None:
     with nightly.writer(deployment.settings):
         result = deployment.run(FIRST)
@@ -263,6 +266,7 @@ def test_a_run_beside_another_writer_fails_and_says_who_writes(deployment: Deplo
     assert not [e for e in result.all_events if e.event_type_value == "STEP_START"]
 
 
+@pytest.mark.slow
 def test_no_secret_is_written_anywhere(deployment: Deployment, refused_night: dg.ExecuteInProcessResult) -> None:
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == CANARY
     files = [path for path in deployment.settings.home.rglob("*") if path.is_file() and not path.is_symlink()]

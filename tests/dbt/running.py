@@ -19,9 +19,9 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> list[dbt.NodeResult
     from dbt.cli.main import dbtRunner
 
     full = [*arguments, "--project-dir", str(dbt.PROJECT), "--profiles-dir", str(dbt.PROJECT)]
-    full += ["--log-path", str(settings.home / "logs"), "--quiet", "--no-use-colors"]
+    full += ["--log-path", str(settings.home / "logs"), "--log-level", "none", "--log-level-file", "none", "--quiet", "--no-use-colors"]
     with dbt._environment(dbt.environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        outcome = dbtRunner().invoke(full)
+        outcome = dbtRunner(manifest=dbt.kept_manifest()).invoke(full)
         dbt._close_connections()
     assert outcome.exception is None, outcome.exception
     return [dbt._result(result) for result in outcome.result.results]
