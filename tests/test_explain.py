@@ -259,6 +259,7 @@ def test_what_is_asked_wrongly_is_told(home, down):
             wrong()
 
 
+@pytest.mark.slow
 def test_other_code_or_lost_deliveries_show_no_figures(home, scratch):
     with open_release(home) as release:
         told = ledger.publication(release)

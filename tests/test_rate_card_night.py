@@ -157,6 +157,7 @@ def test_the_rate_card_is_the_bill_of_the_rack(bench: Bench, inputs: Path) -> No
     assert team == [("lab",)]
 
 
+@pytest.mark.slow
 def test_the_bill_replaces_the_estimate_and_tells_the_difference(bench: Bench, billed: Path) -> None:
     """R's hour of GPU 0 is half of $7.50: 2.8125 used, 0.9375 idle; the rest 3.75 + 4."""
     assert estimates(bench, "billed") == [

@@ -29,6 +29,8 @@ P50, P90 = 0.02, 0.08
 COVERAGE = 0.5
 DELIVERIES = [("aws", "2026-03", "d")]  # meta_publication, and with it the release, then names code and policy
 
+pytestmark = pytest.mark.slow  # the nights that it needs take half a minute
+
 
 def charge(number: int, *, is_final: bool, provider: str = "aws") -> Charge:
     """One day has a bill of its own (a period that begins on it), so that each becomes final by itself."""
