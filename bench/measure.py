@@ -15,9 +15,8 @@ import platform
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -123,7 +122,11 @@ def dbt_meter() -> Iterator[list[dict[str, Any]]]:
         last = now
 
     plain = runner.dbtRunner
-    runner.dbtRunner = partial(plain, callbacks=[heard])  # type: ignore[assignment, misc]
+
+    def metered(*arguments: Any, callbacks: Sequence[Any] = (), **options: Any) -> Any:
+        return plain(*arguments, callbacks=[*callbacks, heard], **options)
+
+    runner.dbtRunner = metered  # type: ignore[assignment, misc]
     try:
         yield nodes
     finally:

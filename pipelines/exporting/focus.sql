@@ -69,6 +69,7 @@ charges as (
 ),
 
 -- the rule of the money, for the two figures that the ledger does not hold: floor to 1e-12, then one unit each to the largest remainders
+-- (long_quotient and long_remainder divide units x weight by the total digit by digit: the product may have more than 38)
 units as (
 
     select
@@ -83,6 +84,8 @@ units as (
         reason,
         team,
         evidence,
+        sharing,
+        is_unmeasured,
         usage_date,
         cast(allocation_weight as hugeint) as weight,
         cast(bucket_weight as hugeint) as total_weight,
@@ -104,10 +107,10 @@ floors as (
 
     select
         *,
-        ratio_units * weight // total_weight as ratio_floor,
-        ratio_units * weight % total_weight as ratio_remainder,
-        quantity_units * weight // total_weight as quantity_floor,
-        quantity_units * weight % total_weight as quantity_remainder
+        long_quotient(ratio_units, weight, total_weight) as ratio_floor,
+        long_remainder(ratio_units, weight, total_weight) as ratio_remainder,
+        long_quotient(quantity_units, weight, total_weight) as quantity_floor,
+        long_remainder(quantity_units, weight, total_weight) as quantity_remainder
     from units
 
 ),
