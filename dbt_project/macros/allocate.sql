@@ -54,6 +54,30 @@ cast(
 as decimal(38, 12))
 {%- endmacro %}
 
+{#- CTEs name_floors and name: each row of `rows` (weight, total_weight of its part as wide whole numbers, cost_units) with floor_units, leftover_units and
+    remainder_rank, as allocation_amount takes them. `part`: the columns of which each value is one amount; `tie_order` within it. -#}
+{% macro split_amounts(name, rows, part, tie_order) -%}
+{{ name }}_floors as (
+
+    select
+        *,
+        {{ allocation_floor('cost_units', 'weight', 'total_weight') }} as floor_units,
+        {{ allocation_remainder('cost_units', 'weight', 'total_weight') }} as remainder_units
+    from {{ rows }}
+
+),
+
+{{ name }} as (
+
+    select
+        *,
+        cost_units - sum(floor_units) over (partition by {{ part }}) as leftover_units,
+        row_number() over (partition by {{ part }} order by remainder_units desc, {{ tie_order }}) as remainder_rank
+    from {{ name }}_floors
+
+)
+{%- endmacro %}
+
 {#- Whether a charge is GPU compute although the inventory does not know the node: every EC2 and SageMaker family that
     begins with p or g, and the accelerators trn and inf, bears accelerators. -#}
 {% macro is_gpu_compute(compute_kind, sku) -%}

@@ -24,7 +24,7 @@
 
 {% macro gpu_sample_columns() %}{{ return([
   'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',
-  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'vgpu', 'exporter', 'sm_active_millionths', 'gr_engine_active_millionths',
+  'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'exporter', 'sm_active_millionths', 'gr_engine_active_millionths',
   'gpu_util_millionths', 'fb_used_kib', 'power_milliwatts', 'energy_millijoules', 'discarded_values', 'discarded_meter_values']) }}{% endmacro %}
 
 {% macro node_columns() %}{{ return([

@@ -8,6 +8,12 @@
 {#- The column that says that a series is on the other scale than its rung is delivered on by DCGM. -#}
 {% macro reads_otherwise(rung) %}is_{{ rung }}_{{ 'ratio' if rung == 'gpu_util' else 'percent' }}{% endmacro %}
 
+{#- Whether its series is read as a ratio, of which nothing is above 1; else in percent. -#}
+{% macro is_ratio(rung, relation='') -%}
+{%- set flag = 'coalesce(' ~ (relation ~ '.' if relation else '') ~ reads_otherwise(rung) ~ ', false)' -%}
+{{ flag if rung == 'gpu_util' else 'not ' ~ flag }}
+{%- endmacro %}
+
 {#- Counts of a block, an aggregate. Two or three counts stand in one sum, because a sum costs more than its terms: low bits first.
     A block of one series has at most 2^20 samples. -#}
 {% macro scale_evidence() -%}
@@ -69,17 +75,13 @@ coalesce(
 
 {#- Millionths as delivered as millionths of full activity, on the scale that the series is on. -#}
 {% macro as_ppm(rung, millionths) -%}
-{% if rung == 'gpu_util' -%}
-case when is_gpu_util_ratio then {{ millionths }} else {{ int_div(millionths ~ ' + 50', '100') }} end
-{%- else -%}
-case when is_{{ rung }}_percent then {{ int_div(millionths ~ ' + 50', '100') }} else {{ millionths }} end
-{%- endif %}
+case when {{ is_ratio(rung) }} then {{ millionths }} else {{ int_div(millionths ~ ' + 50', '100') }} end
 {%- endmacro %}
 
 {#- One sample's activity: NULL where its value is on the other scale than its series. -#}
 {% macro sample_ppm(rung, relation) -%}
 case
-            when coalesce({{ relation }}.{{ reads_otherwise(rung) }}, false) {{ '=' if rung == 'gpu_util' else '<>' }} true
+            when {{ is_ratio(rung, relation) }}
                 then case when sampled.{{ rung }}_millionths <= 1000000 then sampled.{{ rung }}_millionths end
             else {{ int_div('sampled.' ~ rung ~ '_millionths + 50', '100') }}
         end as {{ rung }}_ppm
@@ -88,8 +90,8 @@ case
 {#- Values of a block above what the scale of their series has. -#}
 {% macro off_scale_values() -%}
 (
-            case when is_sm_active_percent then 0 else {{ above_one('sm_active') }} end
-            + case when is_gr_engine_active_percent then 0 else {{ above_one('gr_engine_active') }} end
-            + case when is_gpu_util_ratio then {{ above_one('gpu_util') }} else 0 end
+            {% for rung in activity_rungs() -%}
+            {{ '+ ' if not loop.first }}case when {{ is_ratio(rung) }} then {{ above_one(rung) }} else 0 end
+            {% endfor -%}
         )
 {%- endmacro %}

@@ -8,3 +8,6 @@
 
 {#- How many slots before the end of its block the last observed slot starts: (mask & -mask) - 1 is every slot behind it. -#}
 {% macro lowest_bit_slots(mask) %}(bit_count(({{ mask }} & -{{ mask }}) - 1) + 1){% endmacro %}
+
+{#- The start of the block of sixty slots in which a second falls. -#}
+{% macro block_start(second, slot_seconds) %}{{ int_div(second, '60 * ' ~ slot_seconds) }} * 60 * {{ slot_seconds }}{% endmacro %}

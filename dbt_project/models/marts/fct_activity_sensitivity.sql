@@ -76,27 +76,7 @@ weighted as (
 
 ),
 
-floors as (
-
-    select
-        *,
-        {{ allocation_floor('cost_units', 'weight', 'total_weight') }} as floor_units,
-        {{ allocation_remainder('cost_units', 'weight', 'total_weight') }} as remainder_units
-    from weighted
-
-),
-
-ranked as (
-
-    select
-        *,
-        cost_units - sum(floor_units) over (partition by window_key, rung) as leftover_units,
-        row_number() over (
-            partition by window_key, rung order by remainder_units desc, workload_key nulls first, cost_class, attempt_key nulls first
-        ) as remainder_rank
-    from floors
-
-),
+{{ split_amounts('ranked', 'weighted', 'window_key, rung', 'workload_key nulls first, cost_class, attempt_key nulls first') }},
 
 costs as (
 
@@ -122,7 +102,7 @@ seconds as (
         workload_key,
         attempt_key,
         rung,
-        case when min(ledger_rung) < max(ledger_rung) then 'mixed' else min(ledger_rung) end as ledger_rung,
+        {{ one_or_mixed('ledger_rung') }} as ledger_rung,
         sum(unit_share * seconds) as held_weight,
         sum(case when judgement = 'held' then unit_share * seconds else 0 end) as measured_weight,
         sum(case when is_covered then unit_share * seconds else 0 end) as covered_weight,

@@ -42,7 +42,7 @@ measured as (
         min(workload_key) as workload_key,
         sum(millijoules) as millijoules,
         sum(measured_weight) as measured_weight,
-        case when min(energy_method) < max(energy_method) then 'mixed' else min(energy_method) end as energy_method
+        {{ one_or_mixed('energy_method') }} as energy_method
     from {{ ref('int_gpu_energy_shares') }}
     group by usage_date, node_key, is_gap, attempt_key
 

@@ -47,7 +47,7 @@ shares as (
         window_classes.gpu_key,
         window_classes.hour_from,
         window_classes.cost_class,
-        sum(window_classes.weight) as weight
+        {{ wide_int('sum(window_classes.weight)') }} as weight
     from window_classes
     group by
         window_classes.window_key, window_classes.usage_date, window_classes.node_key, window_classes.gpu_key, window_classes.hour_from,
@@ -61,32 +61,13 @@ weighted as (
         shares.*,
         window_costs.effective_cost,
         {{ wide_int('sum(shares.weight) over (partition by shares.window_key)') }} as total_weight,
-        {{ allocation_units('window_costs.effective_cost') }} as cost_units,
-        {{ wide_int('shares.weight') }} as wide_weight
+        {{ allocation_units('window_costs.effective_cost') }} as cost_units
     from shares
     inner join window_costs on shares.window_key = window_costs.window_key
 
 ),
 
-floors as (
-
-    select
-        *,
-        {{ allocation_floor('cost_units', 'wide_weight', 'total_weight') }} as floor_units,
-        {{ allocation_remainder('cost_units', 'wide_weight', 'total_weight') }} as remainder_units
-    from weighted
-
-),
-
-ranked as (
-
-    select
-        *,
-        cost_units - sum(floor_units) over (partition by window_key) as leftover_units,
-        row_number() over (partition by window_key order by remainder_units desc, gpu_key, hour_from, cost_class) as remainder_rank
-    from floors
-
-),
+{{ split_amounts('ranked', 'weighted', 'window_key', 'gpu_key, hour_from, cost_class') }},
 
 costs as (
 

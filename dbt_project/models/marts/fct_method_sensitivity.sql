@@ -146,27 +146,9 @@ units as (
 
 ),
 
-floors as (
-
-    select
-        *,
-        {{ allocation_floor('cost_units', 'weight', 'total_weight') }} as floor_units,
-        {{ allocation_remainder('cost_units', 'weight', 'total_weight') }} as remainder_units
-    from (select * from units where total_weight > 0) as weighted
-
-),
-
-ranked as (
-
-    select
-        *,
-        cost_units - sum(floor_units) over (partition by window_key, bucket_team, method) as leftover_units,
-        row_number() over (
-            partition by window_key, bucket_team, method order by remainder_units desc, workload_key nulls first, component
-        ) as remainder_rank
-    from floors
-
-),
+{{ split_amounts(
+    'ranked', '(select * from units where total_weight > 0) as weighted', 'window_key, bucket_team, method', 'workload_key nulls first, component'
+) }},
 
 -- a row for each method that is not in force where the charge was made
 elsewhere as (

@@ -36,7 +36,7 @@ summed as (
         sum(unbilled_weight) as unbilled_weight,
         sum(awaiting_weight) as awaiting_weight,
         cast(sum(cpu_only_seconds) as bigint) as cpu_only_seconds,
-        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        {{ one_or_mixed('activity_rung') }} as activity_rung,
         cast(sum(observed_slots) as bigint) as observed_slots,
         cast(sum(measured_slots) as bigint) as measured_slots,
         cast(sum(discarded_values) as bigint) as discarded_values,

@@ -58,7 +58,7 @@ final as (
         cast(sum(attempts.held_gpu_seconds) as double) / 3600 as held_gpu_hours,
         case when sum(attempts.measured_gpu_seconds) > 0
             then cast(sum(attempts.used_gpu_seconds) as double) / cast(sum(attempts.measured_gpu_seconds) as double) end as activity_ratio,
-        case when min(attempts.activity_rung) < max(attempts.activity_rung) then 'mixed' else min(attempts.activity_rung) end as activity_rung,
+        {{ one_or_mixed('attempts.activity_rung') }} as activity_rung,
         case when sum(attempts.measured_slots) > 0
             then {{ ratio_of_millionths(int_div('1000000 * sum(attempts.measured_slots)', 'sum(attempts.observed_slots)')) }} end as activity_coverage_ratio,
         cast(sum(attempts.discarded_values) as bigint) as discarded_values,

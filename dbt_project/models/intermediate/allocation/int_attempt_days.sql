@@ -25,7 +25,7 @@ evidence as (
     select
         usage_date,
         holder_key as attempt_key,
-        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        {{ one_or_mixed('activity_rung') }} as activity_rung,
         sum(observed_slots) as observed_slots,
         sum(least(rung_slots, observed_slots)) as measured_slots,
         sum(discarded_values) as discarded_values

@@ -54,8 +54,8 @@ classes as (
         attempt_key,
         cost_class,
         reason,
-        case when min(evidence) < max(evidence) then 'mixed' else min(evidence) end as evidence,
-        case when min(activity_rung) < max(activity_rung) then 'mixed' else min(activity_rung) end as activity_rung,
+        {{ one_or_mixed('evidence') }} as evidence,
+        {{ one_or_mixed('activity_rung') }} as activity_rung,
         sharing,
         is_unmeasured,
         -- coverage of the rung, to be divided by the weight: means of coverage are weighted by what they cover

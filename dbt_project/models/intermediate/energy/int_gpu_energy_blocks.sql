@@ -6,11 +6,7 @@ with
 
 days as (
 
-    select
-        usage_date,
-        {{ epoch_seconds('cast(usage_date as timestamp)') }} as day_from,
-        {{ epoch_seconds('cast(usage_date as timestamp)') }} + 86400 as day_to
-    from {{ source('ops', 'dirty_telemetry_days') }}
+    {{ bounded_days(source('ops', 'dirty_telemetry_days')) }}
 
 ),
 
@@ -30,8 +26,7 @@ wanted as (
         {{ packed_reading(epoch_seconds('sampled_at'), 'power_milliwatts') }} as packed_power
     from staged
     where (energy_millijoules is not null or power_milliwatts is not null)
-        and sampled_at >= (select min(cast(usage_date as timestamp)) - interval '2 hours' from days)
-        and sampled_at < (select max(cast(usage_date as timestamp)) + interval '1 day' from days)
+        and {{ sampled_for_days() }}
 
 ),
 
@@ -45,7 +40,7 @@ blocks as (
         gpu_uuid,
         pci_bus_id,
         gpu_index,
-        {{ int_div('sampled_second', '60 * slot_seconds') }} * 60 * slot_seconds as block_from,
+        {{ block_start('sampled_second', 'slot_seconds') }} as block_from,
         coalesce(bit_or(case when energy_millijoules is not null then {{ slot_bit() }} end), 0) as counter_mask,
         min(packed_energy) as first_energy,
         max(packed_energy) as last_energy,
@@ -61,7 +56,7 @@ blocks as (
     from wanted
     group by
         source, exporter, slot_seconds, lower(hostname), gpu_uuid, pci_bus_id, gpu_index,
-        {{ int_div('sampled_second', '60 * slot_seconds') }} * 60 * slot_seconds
+        {{ block_start('sampled_second', 'slot_seconds') }}
 
 ),
 
@@ -92,8 +87,7 @@ owned as (
         {{ reading_value('blocks.last_power') }} as last_milliwatts,
         blocks.least_phase_seconds = blocks.most_phase_seconds as has_even_power
     from blocks
-    inner join days
-        on blocks.block_from + 60 * blocks.slot_seconds > days.day_from - {{ parameter('max_gap_seconds') }} and blocks.block_from < days.day_to
+    inner join days on {{ block_of_day('blocks', 'days') }}
 
 )
 

@@ -29,18 +29,12 @@ keyed as (
     select blocks.*, gpus.node_key, gpus.gpu_key
     from {{ ref('int_gpu_energy_blocks') }} as blocks
     inner join days on blocks.usage_date = days.usage_date
-    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes
-        on blocks.usage_date = block_nodes.usage_date
-        and blocks.hostname = block_nodes.hostname
-        and blocks.block_from = block_nodes.block_from
-        and blocks.block_from + 60 * blocks.slot_seconds = block_nodes.block_to
+    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes on {{ node_of_block('blocks', 'block_nodes') }}
     inner join gpus
         on blocks.usage_date = gpus.usage_date
         and blocks.hostname = gpus.hostname
         and block_nodes.node_key = gpus.node_key
-        and blocks.gpu_uuid is not distinct from gpus.gpu_uuid
-        and blocks.pci_bus_id is not distinct from gpus.pci_bus_id
-        and blocks.gpu_index is not distinct from gpus.gpu_index
+        and {{ same_labels('blocks', 'gpus', device_labels()) }}
 
 ),
 
@@ -187,6 +181,14 @@ judged as (
 
 ),
 
+sampled as (
+
+    select *, {{ epoch_seconds('sampled_at') }} as sampled_second
+    from staged
+    where sampled_at >= (select cast(min({{ timestamp_of('block_from') }}) as timestamp) from judged where not is_plain)
+
+),
+
 details as (
 
     select
@@ -195,19 +197,13 @@ details as (
         judged.gpu_key,
         judged.is_counter,
         judged.slot_seconds,
-        {{ epoch_seconds('staged.sampled_at') }} as reading_second,
-        max(staged.energy_millijoules) as millijoules,
-        max(staged.power_milliwatts) as milliwatts
-    from (select * from staged where sampled_at >= (select cast(min({{ timestamp_of('block_from') }}) as timestamp) from judged where not is_plain)) as staged
+        sampled.sampled_second as reading_second,
+        max(sampled.energy_millijoules) as millijoules,
+        max(sampled.power_milliwatts) as milliwatts
+    from sampled
     inner join keyed
-        on lower(staged.hostname) = keyed.hostname
-        and staged.source = keyed.source
-        and staged.slot_seconds = keyed.slot_seconds
-        and {{ int_div(epoch_seconds('staged.sampled_at'), '60 * staged.slot_seconds') }} * 60 * staged.slot_seconds = keyed.block_from
-        and staged.gpu_uuid is not distinct from keyed.gpu_uuid
-        and staged.pci_bus_id is not distinct from keyed.pci_bus_id
-        and staged.gpu_index is not distinct from keyed.gpu_index
-        and {{ digest(['staged.source', 'staged.exporter']) }} = keyed.series_key
+        on {{ sample_of_block('sampled', 'keyed', device_labels()) }}
+        and {{ digest(['sampled.source', 'sampled.exporter']) }} = keyed.series_key
     inner join judged
         on keyed.usage_date = judged.usage_date
         and keyed.gpu_key = judged.gpu_key
@@ -215,8 +211,8 @@ details as (
         and keyed.slot_seconds = judged.slot_seconds
         and keyed.block_from = judged.block_from
     where not judged.is_plain
-        and case when judged.is_counter then staged.energy_millijoules is not null else staged.power_milliwatts is not null end
-    group by judged.usage_date, judged.node_key, judged.gpu_key, judged.is_counter, judged.slot_seconds, {{ epoch_seconds('staged.sampled_at') }}
+        and case when judged.is_counter then sampled.energy_millijoules is not null else sampled.power_milliwatts is not null end
+    group by judged.usage_date, judged.node_key, judged.gpu_key, judged.is_counter, judged.slot_seconds, sampled.sampled_second
 
 ),
 

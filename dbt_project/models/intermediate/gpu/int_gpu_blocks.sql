@@ -7,11 +7,7 @@ with
 
 days as (
 
-    select
-        usage_date,
-        {{ epoch_seconds('cast(usage_date as timestamp)') }} as day_from,
-        {{ epoch_seconds('cast(usage_date as timestamp)') }} + 86400 as day_to
-    from {{ source('ops', 'dirty_telemetry_days') }}
+    {{ bounded_days(source('ops', 'dirty_telemetry_days')) }}
 
 ),
 
@@ -25,8 +21,7 @@ wanted as (
 
     select *, {{ epoch_seconds('sampled_at') }} as sampled_second
     from staged
-    where sampled_at >= (select min(cast(usage_date as timestamp)) - interval '2 hours' from days)
-        and sampled_at < (select max(cast(usage_date as timestamp)) + interval '1 day' from days)
+    where {{ sampled_for_days() }}
 
 ),
 
@@ -46,7 +41,7 @@ blocks as (
         pod_uid,
         hpc_job,
         exporter,
-        {{ int_div('sampled_second', '60 * slot_seconds') }} * 60 * slot_seconds as block_from,
+        {{ block_start('sampled_second', 'slot_seconds') }} as block_from,
         max(gpu_model) as gpu_model,
         min(sampled_second) as first_sampled_second,
         bit_or({{ slot_bit() }}) as observed_mask,
@@ -70,7 +65,7 @@ blocks as (
     from wanted
     group by
         source, slot_seconds, lower(hostname), gpu_uuid, pci_bus_id, gpu_index, mig_profile, mig_instance_id, namespace, pod, pod_uid,
-        hpc_job, exporter, {{ int_div('sampled_second', '60 * slot_seconds') }} * 60 * slot_seconds
+        hpc_job, exporter, {{ block_start('sampled_second', 'slot_seconds') }}
 
 ),
 
@@ -80,9 +75,9 @@ owned as (
         days.usage_date,
         blocks.*,
         {{ digest(['source', 'exporter']) }} as series_key,
-        case when hpc_job is not null then concat('job/', hpc_job) when pod is not null then concat('pod/', coalesce(namespace, ''), '/', pod) end as holder_label
+        {{ holder_label() }} as holder_label
     from blocks
-    inner join days on blocks.block_from + 60 * slot_seconds > days.day_from - {{ parameter('max_gap_seconds') }} and blocks.block_from < days.day_to
+    inner join days on {{ block_of_day('blocks', 'days') }}
 
 ),
 

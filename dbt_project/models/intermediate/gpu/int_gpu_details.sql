@@ -51,10 +51,7 @@ details as (
         {{ epoch_micros('sampled.sampled_at') }} as sampled_micros,
         sampled.sampled_second,
         {{ digest(['sampled.source', 'sampled.exporter']) }} as series_key,
-        case
-            when sampled.hpc_job is not null then concat('job/', sampled.hpc_job)
-            when sampled.pod is not null then concat('pod/', coalesce(sampled.namespace, ''), '/', sampled.pod)
-        end as holder_label,
+        {{ holder_label('sampled') }} as holder_label,
         sampled.pod_uid,
         {{ sample_ppm('sm_active', 'scales') }},
         {{ sample_ppm('gr_engine_active', 'scales') }},
@@ -62,20 +59,10 @@ details as (
         sampled.fb_used_kib,
         sampled.discarded_values
         {%- for rung in activity_rungs() %}
-        + case when sampled.{{ rung }}_millionths > 1000000
-            and coalesce(scales.{{ reads_otherwise(rung) }}, false) {{ '=' if rung == 'gpu_util' else '<>' }} true then 1 else 0 end
+        + case when sampled.{{ rung }}_millionths > 1000000 and {{ is_ratio(rung, 'scales') }} then 1 else 0 end
         {%- endfor %} as discarded_values
     from sampled
-    inner join blocks
-        on lower(sampled.hostname) = blocks.hostname
-        and sampled.source = blocks.source
-        and sampled.slot_seconds = blocks.slot_seconds
-        and {{ int_div('sampled.sampled_second', '60 * sampled.slot_seconds') }} * 60 * sampled.slot_seconds = blocks.block_from
-        and sampled.gpu_uuid is not distinct from blocks.gpu_uuid
-        and sampled.pci_bus_id is not distinct from blocks.pci_bus_id
-        and sampled.gpu_index is not distinct from blocks.gpu_index
-        and sampled.mig_profile is not distinct from blocks.mig_profile
-        and sampled.mig_instance_id is not distinct from blocks.mig_instance_id
+    inner join blocks on {{ sample_of_block('sampled', 'blocks', unit_labels()) }}
     left join scales
         on blocks.usage_date = scales.usage_date
         and blocks.source = scales.source

@@ -40,7 +40,7 @@ sampled as (
     select
         *,
         {{ epoch_seconds('sampled_at') }} as sampled_second,
-        case when hpc_job is not null then concat('job/', hpc_job) else concat('pod/', coalesce(namespace, ''), '/', pod) end as holder_label
+        {{ holder_label() }} as holder_label
     from staged
     where sampled_at >= (select cast(min({{ timestamp_of('block_from') }}) as timestamp) from blocks) and (hpc_job is not null or pod is not null)
 
@@ -57,16 +57,7 @@ valued as (
         sampled.pod_uid,
         case when blocks.split = 'memory' then sampled.fb_used_kib else {{ int_div('sampled.gpu_util_millionths + 50', '100') }} end as holder_value
     from sampled
-    inner join blocks
-        on lower(sampled.hostname) = blocks.hostname
-        and sampled.source = blocks.source
-        and sampled.slot_seconds = blocks.slot_seconds
-        and {{ int_div('sampled.sampled_second', '60 * sampled.slot_seconds') }} * 60 * sampled.slot_seconds = blocks.block_from
-        and sampled.gpu_uuid is not distinct from blocks.gpu_uuid
-        and sampled.pci_bus_id is not distinct from blocks.pci_bus_id
-        and sampled.gpu_index is not distinct from blocks.gpu_index
-        and sampled.mig_profile is not distinct from blocks.mig_profile
-        and sampled.mig_instance_id is not distinct from blocks.mig_instance_id
+    inner join blocks on {{ sample_of_block('sampled', 'blocks', unit_labels()) }}
     inner join days
         on blocks.usage_date = days.usage_date and sampled.sampled_second >= days.day_from and sampled.sampled_second < days.day_to
 

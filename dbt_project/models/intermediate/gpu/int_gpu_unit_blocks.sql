@@ -47,20 +47,12 @@ keyed as (
         units.is_recut,
         blocks.block_from + 60 * blocks.slot_seconds as block_to
     from blocks
-    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes
-        on blocks.usage_date = block_nodes.usage_date
-        and blocks.hostname = block_nodes.hostname
-        and blocks.block_from = block_nodes.block_from
-        and blocks.block_from + 60 * blocks.slot_seconds = block_nodes.block_to
+    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes on {{ node_of_block('blocks', 'block_nodes') }}
     inner join units
         on blocks.usage_date = units.usage_date
         and blocks.hostname = units.hostname
         and block_nodes.node_key = units.node_key
-        and blocks.gpu_uuid is not distinct from units.gpu_uuid
-        and blocks.pci_bus_id is not distinct from units.pci_bus_id
-        and blocks.gpu_index is not distinct from units.gpu_index
-        and blocks.mig_profile is not distinct from units.mig_profile
-        and blocks.mig_instance_id is not distinct from units.mig_instance_id
+        and {{ same_labels('blocks', 'units', unit_labels()) }}
 
 ),
 

@@ -27,11 +27,7 @@ identities as (
         min({{ int_div('blocks.first_sampled_second', 'blocks.slot_seconds') }} * blocks.slot_seconds) as seen_from_second,
         max(blocks.block_from + (60 - bit_count((blocks.observed_mask & -blocks.observed_mask) - 1)) * blocks.slot_seconds) as seen_to_second
     from blocks
-    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes
-        on blocks.usage_date = block_nodes.usage_date
-        and blocks.hostname = block_nodes.hostname
-        and blocks.block_from = block_nodes.block_from
-        and blocks.block_from + 60 * blocks.slot_seconds = block_nodes.block_to
+    inner join {{ ref('int_gpu_block_nodes') }} as block_nodes on {{ node_of_block('blocks', 'block_nodes') }}
     group by
         blocks.usage_date, blocks.hostname, block_nodes.node_key, block_nodes.is_known_node, blocks.gpu_uuid, blocks.pci_bus_id,
         blocks.gpu_index, blocks.mig_profile, blocks.mig_instance_id

@@ -12,13 +12,9 @@ staged as (
 
 ranked as (
 
-    -- the same stint told twice: the telling with an end wins over one without, a later end over an earlier one
     select
         *,
-        row_number() over (
-            partition by workload_type, workload_id, attempt_id, hostname, started_at
-            order by case when ended_at is null then 1 else 0 end, ended_at desc, source, state, labels, gpu_ids
-        ) as telling
+        {{ telling_of_stint() }} as telling
     from staged
 
 ),

@@ -23,11 +23,7 @@ labels as (
     inner join units
         on blocks.usage_date = units.usage_date
         and blocks.hostname = units.hostname
-        and blocks.gpu_uuid is not distinct from units.gpu_uuid
-        and blocks.pci_bus_id is not distinct from units.pci_bus_id
-        and blocks.gpu_index is not distinct from units.gpu_index
-        and blocks.mig_profile is not distinct from units.mig_profile
-        and blocks.mig_instance_id is not distinct from units.mig_instance_id
+        and {{ same_labels('blocks', 'units', unit_labels()) }}
 
 ),
 

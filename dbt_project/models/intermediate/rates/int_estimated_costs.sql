@@ -6,7 +6,7 @@ classes as (
 
     select
         usage_date, node_key, rate_rule, rate_unit, hourly_rate_usd, gpu_count, is_priced, workload_key, attempt_key, cost_class,
-        sum(weight) as weight
+        {{ wide_int('sum(weight)') }} as weight
     from {{ ref('int_estimated_classes') }}
     group by usage_date, node_key, rate_rule, rate_unit, hourly_rate_usd, gpu_count, is_priced, workload_key, attempt_key, cost_class
 
@@ -16,7 +16,6 @@ totals as (
 
     select
         *,
-        {{ wide_int('weight') }} as wide_weight,
         {{ wide_int('sum(weight) over (partition by usage_date, node_key, rate_rule, is_priced)') }} as total_weight,
         -- parts of a GPU x 3600 seconds x 1000000; a node's price is that of all of its GPUs
         {{ wide_int(gpu_parts() ~ ' * 3600000000') }} * case when rate_unit = 'node_hour' then gpu_count else 1 end as weight_of_one_hour
@@ -42,28 +41,7 @@ estimated as (
 
 ),
 
-floors as (
-
-    select
-        *,
-        {{ allocation_floor('cost_units', 'wide_weight', 'total_weight') }} as floor_units,
-        {{ allocation_remainder('cost_units', 'wide_weight', 'total_weight') }} as remainder_units
-    from estimated
-
-),
-
-ranked as (
-
-    select
-        *,
-        cost_units - sum(floor_units) over (partition by usage_date, node_key, rate_rule, is_priced) as leftover_units,
-        row_number() over (
-            partition by usage_date, node_key, rate_rule, is_priced
-            order by remainder_units desc, workload_key nulls first, cost_class, attempt_key nulls first
-        ) as remainder_rank
-    from floors
-
-)
+{{ split_amounts('ranked', 'estimated', 'usage_date, node_key, rate_rule, is_priced', 'workload_key nulls first, cost_class, attempt_key nulls first') }}
 
 select
     usage_date,
@@ -75,7 +53,7 @@ select
     workload_key,
     attempt_key,
     cost_class,
-    wide_weight as weight,
+    weight,
     case when hourly_rate_usd is not null
         then {{ amount_of_units('floor_units + case when remainder_rank <= leftover_units then 1 else 0 end') }} end as estimated_cost
 from ranked

@@ -7,7 +7,7 @@ wide as (
 
     select
         _source as source, sample_at, slot_seconds, hostname, gpu_uuid, gpu_index, pci_bus_id, gpu_model, mig_profile, mig_instance_id,
-        namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, vgpu, exporter,
+        namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, exporter,
         sm_active, gr_engine_active, gpu_util, fb_used_mib, power_w, energy_mj
     from {{ source('dcgm', 'samples_wide') }}
 
@@ -17,7 +17,7 @@ long as (
 
     select
         _source as source, sample_at, slot_seconds, hostname, gpu_uuid, gpu_index, pci_bus_id, gpu_model, mig_profile, mig_instance_id,
-        namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, vgpu, exporter,
+        namespace, pod, container, pod_uid, exported_namespace, exported_pod, hpc_job, exporter,
         case when names.measure = 'sm_active' then value * names.factor end as sm_active,
         case when names.measure = 'gr_engine_active' then value * names.factor end as gr_engine_active,
         case when names.measure = 'gpu_util' then value * names.factor end as gpu_util,
@@ -54,7 +54,6 @@ renamed as (
         {{ workload_label('pod') }} as pod,
         nullif(pod_uid, '') as pod_uid,
         nullif(hpc_job, '') as hpc_job,
-        nullif(vgpu, '') as vgpu,
         nullif(exporter, '') as exporter,
         case when sm_active between 0 and 100 then cast(round(sm_active * 1000000) as bigint) end as sm_active_millionths,
         case when gr_engine_active between 0 and 100 then cast(round(gr_engine_active * 1000000) as bigint) end as gr_engine_active_millionths,

@@ -7,12 +7,7 @@ source as (
 
     select
         *,
-        concat(
-            lpad(cast(coalesce({{ epoch_micros('observed_at') }}, 0) as {{ dbt.type_string() }}), 20, '0'),
-            lpad(cast(coalesce(resource_version, 0) as {{ dbt.type_string() }}), 20, '0'),
-            _delivery_id,
-            lpad(cast(_row as {{ dbt.type_string() }}), 12, '0')
-        ) as seen_key
+        {{ seen_key() }} as seen_key
     from {{ source('kubernetes', 'nodes') }}
 
 ),

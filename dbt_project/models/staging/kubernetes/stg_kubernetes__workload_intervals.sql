@@ -16,9 +16,7 @@ owner_sightings as (
 
     select
         *,
-        row_number() over (
-            partition by _source, uid order by case when observed_at is null then 1 else 0 end, observed_at desc, resource_version desc, _delivery_id, _row desc
-        ) as recency
+        {{ recency_of('uid') }} as recency
     from {{ source('kubernetes', 'owners') }}
 
 ),
@@ -36,9 +34,7 @@ node_sightings as (
 
     select
         *,
-        row_number() over (
-            partition by _source, hostname order by case when observed_at is null then 1 else 0 end, observed_at desc, resource_version desc, _delivery_id, _row desc
-        ) as recency
+        {{ recency_of('hostname') }} as recency
     from {{ source('kubernetes', 'nodes') }}
 
 ),
