@@ -83,8 +83,8 @@ def nightly(
 @app.command()
 def demo(home: Home = None, seed: Annotated[int, typer.Option(help="Seed of the generated company.")] = 7, as_json: AsJson = False) -> None:
     """Generate a small company's bills and telemetry, attribute 13 days and then one night, and say what was found."""
+    from pipelines.demo.overview import demo_lines
     from pipelines.demo.play import play
-    from pipelines.report import demo_lines
     from pipelines.settings import load_settings
 
     result = play(load_settings(None, home).home, seed=seed, progress=progress)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 
-from pipelines.demo import runs, spend, traffic
+from pipelines.demo import cases, runs, spend, traffic
 from pipelines.demo.model import DAY, HOUR, MAX_DAYS, Attempt, Company, Gap, Node, Stray, at, epoch, hex_id
 
 FIRST_DAY = dt.date(2026, 10, 5)
@@ -38,18 +38,22 @@ def plan_company(seed: int = 7, first_day: dt.date = FIRST_DAY, days: int = MAX_
     rng = random.Random(seed)  # noqa: S311 - a plan, not a secret
     nodes = _aws_nodes(start) + _gcp_nodes(start)
     attempts = runs.plan_attempts(start, rng)
+    retrains = cases.nightly_retrains(start)
     return Company(
         seed=seed,
         first_day=first_day,
         last_day=first_day + dt.timedelta(days=days - 1),
         nodes=nodes,
-        attempts=attempts,
+        attempts=(*attempts, *retrains),
         gaps=_gaps(start, attempts),
         strays=(Stray("ip-10-0-3-10.ec2.internal", (7,), at(start, 8, "10:00:00"), at(start, 8, "13:00:00"), 350),),
-        charges=spend.plan_charges(start, attempts),
+        charges=(*spend.plan_charges(start, attempts), *cases.charges(start)),
         traffic=traffic.plan_traffic(seed, start, attempts),
         gateways={"embed": "litellm", "chat": "vllm", "translate": "vllm"},
         commitment_per_hour=COMMITMENT_PER_HOUR,
+        revenue=cases.revenue(),
+        quality=cases.quality(seed, retrains),
+        managed=cases.managed(start),
     )
 
 

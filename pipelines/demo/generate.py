@@ -2,7 +2,7 @@
 
 Belongs here: the layout of the folder and its settings file. Does not: contents (the writers) and values (the plan).
 
-Layout: apportion.yml, aws/, gcp/, telemetry/{aws,gcp}/, nodes/, workloads/, slurm/, inference/{vllm,gateway}/.
+Layout: apportion.yml, aws/, gcp/, telemetry/{aws,gcp}/, nodes/, workloads/, slurm/, inference/{vllm,gateway}/, revenue/, quality/.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,22 +18,38 @@ from pipelines.demo.bills_aws import EXPORT, write_aws_bill
 from pipelines.demo.bills_gcp import write_gcp_bill
 from pipelines.demo.company import FIRST_DAY, plan_company
 from pipelines.demo.inference import write_litellm, write_vllm
-from pipelines.demo.model import MAX_DAYS, SLOT_SECONDS, Company
-from pipelines.demo.records import write_nodes, write_sacct, write_workloads
+from pipelines.demo.model import MAX_DAYS, Company
+from pipelines.demo.records import write_nodes, write_quality, write_revenue, write_sacct, write_workloads
 from pipelines.demo.telemetry import write_aws_telemetry, write_gcp_telemetry
 
 MARKER = "demo.json"
-SOURCES = (
-    {"name": "aws", "kind": "aws_cur", "location": "./aws", "export": EXPORT},
-    {"name": "gcp", "kind": "gcp_billing", "location": "./gcp"},
-    {"name": "dcgm-aws", "kind": "dcgm", "location": "./telemetry/aws", "slot_seconds": SLOT_SECONDS},
-    {"name": "dcgm-gcp", "kind": "dcgm", "location": "./telemetry/gcp", "slot_seconds": SLOT_SECONDS},
-    {"name": "inventory", "kind": "nodes", "location": "./nodes"},
-    {"name": "kubernetes", "kind": "workloads", "location": "./workloads"},
-    {"name": "slurm", "kind": "slurm", "location": "./slurm", "timezone": "UTC"},
-    {"name": "vllm", "kind": "inference_metrics", "location": "./inference/vllm"},
-    {"name": "litellm", "kind": "inference_requests", "location": "./inference/gateway"},
-)
+
+
+def sources(company: Company) -> list[dict[str, Any]]:
+    """The settings' sources: those that the company has something for."""
+    slots = {"slot_seconds": company.slot_seconds}
+    found: list[tuple[bool, dict[str, Any]]] = [
+        (True, {"name": "aws", "kind": "aws_cur", "location": "./aws", "export": EXPORT}),
+        (True, {"name": "gcp", "kind": "gcp_billing", "location": "./gcp"}),
+        (True, {"name": "dcgm-aws", "kind": "dcgm", "location": "./telemetry/aws", **slots}),
+        (True, {"name": "dcgm-gcp", "kind": "dcgm", "location": "./telemetry/gcp", **slots}),
+        (True, {"name": "inventory", "kind": "nodes", "location": "./nodes"}),
+        (True, {"name": "kubernetes", "kind": "workloads", "location": "./workloads"}),
+        (_has_slurm(company), {"name": "slurm", "kind": "slurm", "location": "./slurm", "timezone": "UTC"}),
+        (True, {"name": "vllm", "kind": "inference_metrics", "location": "./inference/vllm"}),
+        (_has_gateway(company), {"name": "litellm", "kind": "inference_requests", "location": "./inference/gateway"}),
+        (bool(company.revenue), {"name": "finance", "kind": "revenue", "location": "./revenue"}),
+        (bool(company.quality), {"name": "evaluations", "kind": "model_quality", "location": "./quality"}),
+    ]
+    return [entry for is_there, entry in found if is_there]
+
+
+def _has_slurm(company: Company) -> bool:
+    return any(attempt.evidence == "hpc_job" for attempt in company.attempts)
+
+
+def _has_gateway(company: Company) -> bool:
+    return bool(company.managed) or "litellm" in company.gateways.values()
 
 
 def generate(
@@ -50,7 +67,7 @@ def generate(
         days = (through - first_day).days + 1
     company = plan_company(seed, first_day, days)
     _claim(folder, company)
-    _write(company, folder, company.days())
+    write_company(company, folder, company.days())
     return company
 
 
@@ -68,21 +85,28 @@ def extend(folder: Path, *, through: dt.date | None = None) -> Company:
     if through <= last:
         raise ValueError(f"{through} is written already; the last written day is {last}")
     company = plan_company(marker["seed"], first, (through - first).days + 1)
-    _write(company, folder, [day for day in company.days() if day > last])
+    write_company(company, folder, [day for day in company.days() if day > last])
     return company
 
 
-def _write(company: Company, folder: Path, days: list[dt.date]) -> None:
+def write_company(company: Company, folder: Path, days: list[dt.date]) -> None:
+    """Write a plan's files: those of ``days``, and those that tell everything known by its last day."""
     write_aws_bill(company, folder / "aws")
     write_gcp_bill(company, folder / "gcp", days)
     write_aws_telemetry(company, folder / "telemetry" / "aws", days)
     write_gcp_telemetry(company, folder / "telemetry" / "gcp", days)
     write_nodes(company, folder / "nodes")
     write_workloads(company, folder / "workloads")
-    write_sacct(company, folder / "slurm")
+    if _has_slurm(company):
+        write_sacct(company, folder / "slurm")
     write_vllm(company, folder / "inference" / "vllm", days)
-    write_litellm(company, folder / "inference" / "gateway", days)
-    settings = yaml.safe_dump({"sources": [dict(s) for s in SOURCES]}, sort_keys=False)
+    if _has_gateway(company):
+        write_litellm(company, folder / "inference" / "gateway", days)
+    if company.revenue:
+        write_revenue(company, folder / "revenue")
+    if company.quality:
+        write_quality(company, folder / "quality")
+    settings = yaml.safe_dump({"sources": sources(company)}, sort_keys=False)
     (folder / "apportion.yml").write_text("# The demo company. Locations are relative to this file.\n" + settings, encoding="utf-8")
     marker = {"seed": company.seed, "first_day": company.first_day.isoformat(), "last_day": company.last_day.isoformat()}
     (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")

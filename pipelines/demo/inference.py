@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from pipelines.demo.model import DAY, HOUR, Company, Traffic, epoch, hex_id
+from pipelines.demo.model import DAY, HOUR, Company, ManagedUse, Traffic, epoch, hex_id
 from pipelines.demo.traffic import output_tokens, prompt_tokens, token_base
 
 STEP_SECONDS = 300
@@ -88,8 +88,9 @@ def write_litellm(company: Company, folder: Path, days: list[dt.date]) -> list[P
     for day in days:
         begin = epoch(day)
         hours = [t for t in company.traffic if company.gateways[t.endpoint] == "litellm" and begin <= t.hour < begin + DAY]
+        managed = [m for m in company.managed if begin <= m.hour < begin + DAY]
         path = folder / f"spend-{day}.csv"
-        pacsv.write_csv(pa.concat_tables([_requests(t) for t in hours]), path)
+        pacsv.write_csv(pa.concat_tables([*map(_requests, hours), *map(_managed, managed)]), path)
         written.append(path)
     return written
 
@@ -103,21 +104,56 @@ def _requests(row: Traffic) -> pa.Table:
     start_ms = (row.hour + 60) * 1_000 + number * 3_400_000 // max(total, 1)
     duration_ms = 40 + prompt // 2
     ids = [f"chatcmpl-{hex_id(24, row.replica, row.hour, i)}" for i in range(total)]
+    return _spend_log(
+        row.endpoint, ids, start_ms, duration_ms, prompt, output, good, call_type="aembedding",
+        spend=prompt * 2 / 1e8, model="hosted_vllm/embed", provider="hosted_vllm", team="recsys",
+    )  # fmt: skip
+
+
+def _managed(use: ManagedUse) -> pa.Table:
+    """Requests that a provider's API answered; the gateway prices them by its own list."""
+    number = np.arange(use.requests)
+    prompt, output = np.full(use.requests, use.prompt_tokens), np.full(use.requests, use.output_tokens)
+    spend = (use.prompt_tokens * use.prompt_price + use.output_tokens * use.output_price) / 1e9
+    start_ms = (use.hour + 90) * 1_000 + number * 3_400_000 // max(use.requests, 1)
+    ids = [f"chatcmpl-{hex_id(24, use.endpoint, use.provider, use.hour, i)}" for i in range(use.requests)]
+    return _spend_log(
+        use.endpoint, ids, start_ms, 600 + prompt // 4, prompt, output, number >= 0, call_type="acompletion",
+        spend=np.full(use.requests, spend), model=f"{use.provider}/{use.model}", provider=use.provider, team="nlp",
+    )  # fmt: skip
+
+
+def _spend_log(
+    endpoint: str,
+    ids: list[str],
+    start_ms: np.ndarray,
+    duration_ms: np.ndarray,
+    prompt: np.ndarray,
+    output: np.ndarray,
+    good: np.ndarray,
+    *,
+    call_type: str,
+    spend: np.ndarray,
+    model: str,
+    provider: str,
+    team: str,
+) -> pa.Table:
+    total = len(ids)
     return pa.table(
         {
             "request_id": ids,
-            "call_type": pa.repeat("aembedding", total),
-            "spend": prompt * 2 / 1e8,
+            "call_type": pa.repeat(call_type, total),
+            "spend": spend,
             "total_tokens": prompt + output,
             "prompt_tokens": prompt,
             "completion_tokens": output,
             "startTime": pa.array(start_ms).cast(pa.timestamp("ms")),
             "endTime": pa.array(start_ms + duration_ms).cast(pa.timestamp("ms")),
             "request_duration_ms": duration_ms,
-            "model": pa.repeat("hosted_vllm/embed", total),
-            "model_group": pa.repeat(row.endpoint, total),
-            "custom_llm_provider": pa.repeat("hosted_vllm", total),
-            "team_id": pa.repeat("recsys", total),
+            "model": pa.repeat(model, total),
+            "model_group": pa.repeat(endpoint, total),
+            "custom_llm_provider": pa.repeat(provider, total),
+            "team_id": pa.repeat(team, total),
             "cache_hit": pa.repeat("False", total),
             "request_tags": pa.repeat('["production"]', total),
             "status": np.where(good, "success", "failure").tolist(),

@@ -165,8 +165,42 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Revenue:
+    """What 1,000 answered requests of an endpoint earn, in whole micro-USD, from the first day on."""
+
+    endpoint: str
+    micro_usd_per_1k: int
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One evaluation of a model version, in whole millionths of the metric (greater is better)."""
+
+    model: str
+    run_id: str
+    metric: str
+    millionths: int
+    at: int
+
+
+@dataclass(frozen=True)
+class ManagedUse:
+    """Requests to somebody else's model in one hour, all alike; prices are nano-USD per token, as the gateway's price map has them."""
+
+    endpoint: str
+    provider: str
+    model: str
+    hour: int
+    requests: int
+    prompt_tokens: int
+    output_tokens: int
+    prompt_price: int
+    output_price: int
+
+
+@dataclass(frozen=True)
 class Company:
-    """The whole plan, always of 14 days; ``last_day`` says how much of it is written."""
+    """The whole plan; ``last_day`` says how much of it is written."""
 
     seed: int
     first_day: dt.date
@@ -179,6 +213,10 @@ class Company:
     traffic: tuple[Traffic, ...]
     gateways: dict[str, str]
     commitment_per_hour: int
+    revenue: tuple[Revenue, ...] = ()
+    quality: tuple[Quality, ...] = ()
+    managed: tuple[ManagedUse, ...] = ()
+    slot_seconds: int = SLOT_SECONDS
 
     @property
     def start(self) -> int:

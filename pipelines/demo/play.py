@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.demo import extend, generate
+from pipelines.demo.overview import overview
 from pipelines.errors import UsageError
 from pipelines.nightly import run
-from pipelines.report import overview
 from pipelines.settings import load_settings
 from pipelines.source import Window
 

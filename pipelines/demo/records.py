@@ -97,6 +97,28 @@ def _sacct(company: Company, attempt: Attempt) -> list[str]:
     ]  # fmt: skip
 
 
+def write_revenue(company: Company, folder: Path) -> list[Path]:
+    """What 1,000 requests earn, by endpoint."""
+    rows = [
+        {"endpoint": r.endpoint, "revenue_per_1k_usd": f"{r.micro_usd_per_1k / 1e6:.6f}", "valid_from": company.first_day.isoformat(), "valid_to": ""}
+        for r in company.revenue
+    ]  # fmt: skip
+    return [_write_csv(folder / "revenue.csv", rows)]
+
+
+def write_quality(company: Company, folder: Path) -> list[Path]:
+    """What evaluations said of model versions, as far as they have been made."""
+    rows = [
+        {
+            "model": q.model, "model_version": q.run_id, "run_id": q.run_id, "metric": q.metric, "evaluation_set": "holdout-2026-09",
+            "quality": f"{q.millionths / 1e6:.6f}", "is_higher_better": "true", "measured_at": _iso(q.at),
+        }
+        for q in company.quality
+        if q.at < company.cut
+    ]  # fmt: skip
+    return [_write_csv(folder / "quality.csv", rows)]
+
+
 def _elapsed(seconds: int) -> str:
     days, rest = divmod(seconds, 24 * HOUR)
     clock = f"{rest // HOUR:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"

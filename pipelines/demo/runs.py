@@ -130,17 +130,18 @@ def _hold(evidence: str, team: str, run_id: str, number: int, attempt: int, rank
         return Hold(node, gpus, start, end, hpc_job=str(41_000 + number + 500 * (attempt - 1)))
     if evidence in ("labels", "count_all"):
         pod = f"{run_id}-a{attempt}-worker-{rank}"
-        return Hold(node, gpus, start, end, pod, f"{team}-train", _uid(pod))
+        return Hold(node, gpus, start, end, pod, f"{team}-train", pod_uid(pod))
     return Hold(node, gpus, start, end)
 
 
-def _uid(pod: str) -> str:
+def pod_uid(pod: str) -> str:
+    """A stable Kubernetes uid of the pod of that name."""
     h = hex_id(32, "pod", pod)
     return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
 
 
 def _pod(node: str, gpus: tuple[int, ...], start: int, end: int, pod: str, namespace: str) -> tuple[Hold, ...]:
-    return (Hold(node, gpus, start, end, pod, namespace, _uid(pod)),)
+    return (Hold(node, gpus, start, end, pod, namespace, pod_uid(pod)),)
 
 
 def _endpoints(start: int) -> tuple[Attempt, ...]:

@@ -19,9 +19,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.demo.model import DAY, HOUR, SLOT_SECONDS, Attempt, Company, Hold, Node, activity_permille, epoch, hex_id
+from pipelines.demo.model import DAY, HOUR, Attempt, Company, Hold, Node, activity_permille, epoch, hex_id
 
 AWS_METRICS = ("DCGM_FI_PROF_SM_ACTIVE", "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_POWER_USAGE")
+MEMORY_MIB = {"NVIDIA A100-SXM4-40GB": 33_792.0, "NVIDIA H100 80GB HBM3": 61_440.0}  # of a GPU that something runs on
 LABELS = ("exported_pod", "exported_namespace", "exported_container", "hpc_job", "pod", "namespace", "container")
 
 
@@ -61,7 +62,7 @@ def _gpu_days(company: Company, source: str, begin: int) -> Iterator[GpuDay]:
             continue
         lives = [(max(a, begin), min(b, begin + DAY)) for a, b in node.lives if a < begin + DAY and b > begin]
         if lives:
-            at = np.concatenate([np.arange(a, b, SLOT_SECONDS, dtype=np.int64) for a, b in lives])
+            at = np.concatenate([np.arange(a, b, company.slot_seconds, dtype=np.int64) for a, b in lives])
             for gpu in range(node.gpu_count):
                 yield _gpu_day(company, node, gpu, at)
 
@@ -81,7 +82,7 @@ def _gpu_day(company: Company, node: Node, gpu: int, at: np.ndarray) -> GpuDay:
                 continue
             label[np.searchsorted(at, hold.start) : np.searchsorted(at, hold.end)] = len(labels)
             labels.append(_labels(node, attempt, hold))
-            first, last = max(hold.start, int(at[0])), min(hold.end, int(at[-1]) + SLOT_SECONDS)
+            first, last = max(hold.start, int(at[0])), min(hold.end, int(at[-1]) + company.slot_seconds)
             for hour in range(first // HOUR * HOUR, last, HOUR):
                 span = slice(np.searchsorted(at, max(hour, first)), np.searchsorted(at, min(hour + HOUR, last)))
                 permille[span] = activity_permille(company.seed, attempt, node.hostname, gpu, hour)
@@ -121,7 +122,8 @@ def _write_parquet(gpu_days: list[GpuDay], path: Path) -> Path:
         columns[name] = _coded([g[name] for g in gpus], which)
     for name in LABELS:
         columns[name] = _coded([entry.get(name) for entry in labels], label)
-    memory = np.where(permille > 0, 61_440.0, 512.0)
+    held = np.array([MEMORY_MIB.get(g.node.gpu_model, 0.0) for g in gpu_days])[which]
+    memory = np.where(permille > 0, held, 512.0)
     values = (permille / 1_000, _utilization(permille).astype(float), memory, 90 + permille * 0.5)
     columns |= dict(zip(AWS_METRICS, (pa.array(v) for v in values), strict=True))
     pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=1 << 20)

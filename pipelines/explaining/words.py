@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from pipelines.policy import Policy
-from pipelines.report import REASONS as KNOWN_REASONS
 
 # evidence -> what showed to whom the dollars belong, and the decision behind it
 EVIDENCE: dict[str, tuple[str, str | None]] = {
@@ -63,6 +62,19 @@ CLASSES: dict[str, tuple[str, str | None]] = {
     "rounding": ("the bill's own rounding", None),
     "quarantined": ("readable money on a row that cannot be read otherwise", None),
     "unattributed": ("reached no workload", None),
+}
+KNOWN_REASONS = {
+    "no_samples": "GPU billed, nobody known to hold it, no telemetry",
+    "no_activity_value": "GPU observed, but no sample had a usable activity value",
+    "shared_unlabelled": "part of a shared GPU beside a labelled one: a label may be missing",
+    "active_unlabelled": "GPU busy, but no label or interval says for whom",
+    "node_without_telemetry": "node billed without any telemetry or interval in that hour",
+    "node_not_in_inventory": "GPU instance that the inventory does not know",
+    "no_run_or_endpoint_tag": "tagged with a team or project only, and no rule distributes it",
+    "untagged": "no tag that the policy knows",
+    "kube_unallocated": "no pod of the cluster asked for it",
+    "kube_system_overhead": "the cluster's own system",
+    "billed_window_mismatch": "billed longer than the inventory says the node existed",
 }
 REASONS: dict[str, tuple[str, str | None]] = {
     **{reason: (text, None) for reason, text in KNOWN_REASONS.items()},

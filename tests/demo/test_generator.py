@@ -64,7 +64,7 @@ def test_a_night_later_only_adds_files_and_restates_what_is_restated(tmp_path: P
     bill = "aws/company-cur2/{}/BILLING_PERIOD=2026-10/company-cur2-{}"
     assert restated - {"demo.json", "workloads/notebooks.csv"} == {
         bill.format("data", "00001.snappy.parquet"), bill.format("metadata", "Manifest.json"), "nodes/nodes.csv", "slurm/sacct.txt",
-        "workloads/runs.csv",
+        "workloads/runs.csv", "quality/quality.csv",
     }  # fmt: skip
 
 
@@ -211,13 +211,22 @@ def test_other_classes_by_hand(answer: Truth) -> None:
     # GPU 7 for 3 whole hours at $0.001
     assert answer.unattributed_by_reason["active_unlabelled"] == Decimal("10.80")
     # untagged: scratch 14 x 4.02 + 0.000005 x 91; egress 0.09 x (14 x 71 + 91); EKS 336 x 0.10; GCP egress 14 x 1.44 + 0.00025 x 91
-    assert answer.unattributed_by_reason["untagged"] == Decimal("56.280455") + Decimal("97.65") + Decimal("33.6") + Decimal("20.18275")
+    everyday = Decimal("56.280455") + Decimal("97.65") + Decimal("33.6") + Decimal("20.18275")
+    # and the copied data set: 69,030 GB at $0.02
+    assert answer.unattributed_by_reason["untagged"] == everyday + Decimal("1380.60")
     # the idle pool: from day 6 09:30:00 to the end (8 days 14.5 h = 743,400 s) less the 60 s unknown, 8 GPUs at $0.001
     assert answer.unallocated_idle_by_pool["a100-reserve"] == Decimal("5946.72")
     # gateway VM of translate: 336 h x ($0.19 - $0.038); its GPU 336 h less the first hour idle, at $0.72
     translate = answer.endpoints["translate"].cost
     assert (translate.not_measured_usd, translate.used_usd + translate.held_idle_usd) == (Decimal("51.072"), Decimal("241.2"))
     assert answer.unallocated_idle_by_pool["l4-translate"] == Decimal("0.72")
+
+
+def test_the_nightly_retrain_by_hand(answer: Truth) -> None:
+    # two hours of four A100s at $0.001 each second, and on one night 2,400 s before that failed
+    runs = {name: run for name, run in answer.runs.items() if name.startswith("recsys-nightly-")}
+    assert len(runs) == 14
+    assert {name: run.total_usd for name, run in runs.items() if run.total_usd != Decimal("28.8")} == {"recsys-nightly-09": Decimal("38.4")}
 
 
 def test_a_correction_lands_on_its_usage_day(written: tuple[Path, Company]) -> None:
@@ -282,11 +291,12 @@ def test_counters_and_logs_tell_the_traffic(written: tuple[Path, Company], answe
     assert len(resets) == 2
     rows = duckdb.connect().execute(
         "SELECT model_group, status, count(*), sum(prompt_tokens)::BIGINT, sum(completion_tokens)::BIGINT FROM read_csv(?)"
-        " GROUP BY ALL ORDER BY 2",
+        " GROUP BY ALL ORDER BY 1, 2",
         [str(folder / "inference/gateway/*.csv")],
     )
-    embed = answer.endpoints["embed"]
+    embed, asked = answer.endpoints["embed"], sum(use.requests for use in company.managed)
     assert rows.fetchall() == [
+        ("assist", "success", asked, 900 * asked, 150 * asked),
         ("embed", "failure", embed.requests_failed, 0, 0),
         ("embed", "success", embed.requests_ok, embed.prompt_tokens, 0),
     ]
@@ -303,7 +313,7 @@ def test_cost_per_thousand_divides_sums(answer: Truth) -> None:
 
 def test_the_company_is_what_it_says(written: tuple[Path, Company], answer: Truth) -> None:
     folder, company = written
-    assert 40 <= len(answer.runs) <= 60
+    assert len(answer.runs) == 54 + 14  # and a retrain every night
     assert {r.team for r in answer.runs.values()} == {"nlp", "vision", "speech", "recsys", "research"}
     assert sum(a.kind == "notebook" for a in company.attempts) == 3 and set(answer.endpoints) == {"chat", "embed", "translate"}
     states = {a.state for a in company.attempts if a.kind == "run"}
@@ -346,10 +356,13 @@ def test_the_sources_take_every_file(written: tuple[Path, Company], tmp_path: Pa
         rows[source.name], deliveries[source.name] = dict(counts), len(found)
     assert deliveries == {
         "aws": 1, "gcp": 14, "dcgm-aws": 14, "dcgm-gcp": 14, "inventory": 1, "kubernetes": 3, "slurm": 1, "vllm": 14, "litellm": 14,
+        "finance": 1, "evaluations": 1,
     }  # fmt: skip
     assert rows["inventory"] == {"nodes": 14}  # 13 machines, one of them with two lives
     assert rows["slurm"] == {"jobs": sum(a.evidence == "hpc_job" for a in company.attempts)}
     assert rows["kubernetes"] == {"intervals": sum(len(a.holds) for a in company.attempts if a.evidence not in ("hpc_job", "label_only"))}
     # L4 seconds: 2 x 14 days, 1 x 14 days, 1 x (3 days 5:25:30 = 278,730 s); two metrics
     assert rows["dcgm-gcp"] == {"samples_long": 2 * (3 * 14 * 86_400 + 278_730) // 30}
-    assert rows["litellm"] == {"requests": sum(t.ok + t.failed for t in company.traffic if t.endpoint == "embed")}
+    own = sum(t.ok + t.failed for t in company.traffic if t.endpoint == "embed")
+    assert rows["litellm"] == {"requests": own + sum(use.requests for use in company.managed)}
+    assert (rows["finance"], rows["evaluations"]) == ({"rates": 3}, {"measurements": 14})
