@@ -13,6 +13,7 @@ import datetime as dt
 import random
 
 from pipelines.demo import cases, runs, spend, traffic
+from pipelines.demo.governance import GOVERNANCE
 from pipelines.demo.model import DAY, HOUR, MAX_DAYS, Attempt, Company, Gap, Node, Stray, at, epoch, hex_id
 
 FIRST_DAY = dt.date(2026, 10, 5)
@@ -54,6 +55,7 @@ def plan_company(seed: int = 7, first_day: dt.date = FIRST_DAY, days: int = MAX_
         revenue=cases.revenue(),
         quality=cases.quality(seed, retrains),
         managed=cases.managed(start),
+        governance=GOVERNANCE,
     )
 
 

@@ -2,7 +2,7 @@
 
 Belongs here: the layout of the folder and its settings file. Does not: contents (the writers) and values (the plan).
 
-Layout: apportion.yml, aws/, gcp/, telemetry/{aws,gcp}/, nodes/, workloads/, slurm/, inference/{vllm,gateway}/, revenue/, quality/.
+Layout: apportion.yml, policy.yml, aws/, gcp/, telemetry/{aws,gcp}/, nodes/, workloads/, slurm/, inference/{vllm,gateway}/, revenue/, quality/.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import yaml
 from pipelines.demo.bills_aws import EXPORT, write_aws_bill
 from pipelines.demo.bills_gcp import write_gcp_bill
 from pipelines.demo.company import FIRST_DAY, plan_company
+from pipelines.demo.governance import write_policy
 from pipelines.demo.inference import write_litellm, write_vllm
 from pipelines.demo.model import MAX_DAYS, Company
 from pipelines.demo.records import write_nodes, write_quality, write_revenue, write_sacct, write_workloads
@@ -106,8 +107,12 @@ def write_company(company: Company, folder: Path, days: list[dt.date]) -> None:
         write_revenue(company, folder / "revenue")
     if company.quality:
         write_quality(company, folder / "quality")
-    settings = yaml.safe_dump({"sources": sources(company)}, sort_keys=False)
-    (folder / "apportion.yml").write_text("# The demo company. Locations are relative to this file.\n" + settings, encoding="utf-8")
+    settings: dict[str, Any] = {"sources": sources(company)}
+    if company.governance:
+        settings["policy"] = write_policy(company.governance, folder).name
+    (folder / "apportion.yml").write_text(
+        "# The demo company. Locations are relative to this file.\n" + yaml.safe_dump(settings, sort_keys=False), encoding="utf-8"
+    )
     marker = {"seed": company.seed, "first_day": company.first_day.isoformat(), "last_day": company.last_day.isoformat()}
     (folder / MARKER).write_text(json.dumps(marker) + "\n", encoding="utf-8")
 

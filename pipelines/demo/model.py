@@ -14,6 +14,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 HOUR = 3600
 DAY = 86_400
@@ -216,6 +217,7 @@ class Company:
     revenue: tuple[Revenue, ...] = ()
     quality: tuple[Quality, ...] = ()
     managed: tuple[ManagedUse, ...] = ()
+    governance: dict[str, Any] = field(default_factory=dict)
     slot_seconds: int = SLOT_SECONDS
 
     @property
