@@ -39,7 +39,9 @@ _UNIT = (
 )
 TABLES = {
     "dim_date": "usage_date date, month_start date",
+    "dim_metric": "metric varchar, label varchar, table_name varchar",
     "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp",
+    "dim_showback_member": "dimension varchar, member varchar, member_kind varchar, cost_usd decimal(38,12)",
     "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
@@ -78,6 +80,8 @@ TABLES = {
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
     "fct_telemetry_coverage": "usage_date date, node_key varchar, coverage_ratio decimal(9,6)",
     "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
+    "fct_showback": "usage_month date, team_kind varchar, team varchar, model varchar, environment varchar, cost_part varchar, cost_class varchar,"
+    " allocation_count bigint, gpu_seconds decimal(38,6), billed_cost_usd decimal(38,12), cost_usd decimal(38,12)",
     "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
 }
 
@@ -278,8 +282,12 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:
     """Replace the rows of the tables that are kept as a whole."""
-    for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
+    for table in ("fct_showback", "fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
         connection.execute(f"delete from published.{table}")  # noqa: S608
+    connection.execute(
+        "insert into published.fct_showback select date_trunc('month', usage_date), 'nobody', '(unallocated)', '(no model)', '(no environment)', 'own', cost_class,"
+        " sum(allocation_count), sum(gpu_seconds), sum(billed_cost_usd), sum(cost_usd) from published.fct_cost_daily group by all"
+    )
     connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
     connection.execute(
