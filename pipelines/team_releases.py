@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines import release as releases
-from pipelines.errors import GateError
+from pipelines.errors import ApportionError, GateError
 from pipelines.published_tables import PublishedTable
 from pipelines.release import PARQUET, TEAMS, Release, ReleaseFile
 from pipelines.release_database import META_COLUMNS, build_database
@@ -53,7 +53,11 @@ def wanted_teams(settings: Settings, connection: duckdb.DuckDBPyConnection) -> d
             " union select team from published.fct_showback where team_kind = 'team'"
         )
         wanted = [team for (team,) in connection.execute(query).fetchall()]
-    return {team_folder(team): team for team in sorted(set(wanted))}
+    teams = sorted(set(wanted))
+    folders = {team_folder(team): team for team in teams}
+    if len(folders) < len(teams):
+        raise ApportionError("two teams share the folder of their release", where="publish.team_releases", remedy="rename one of them")
+    return folders
 
 
 def build_team_releases(settings: Settings, building: Path, release: Release, previous: Release | None, teams: Mapping[str, str]) -> None:
