@@ -26,11 +26,12 @@ from pipelines.release_database import META_COLUMNS, build_database
 from pipelines.release_parquet import write_parquet
 from pipelines.settings import Settings
 from pipelines.team_scope import SCOPES, as_team, team_rows
-from pipelines.warehouse import limit, quote_name
+from pipelines.warehouse import limit, quote_name, quote_text
 
 PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 LOOKS_HASHED = re.compile(r".*-[0-9a-f]{16}")
 RULES = "rules"
+FILES_AT_ONCE = 31  # days of a table whose rows are in memory together
 
 
 def team_folder(team: str) -> str:
@@ -98,14 +99,15 @@ def _build(
     for table in tables:
         (folder / PARQUET / table.name).mkdir(parents=True)
         known = _known(release, previous, before, table, identity) if previous and before else {}
+        fresh: list[ReleaseFile] = []
         for file in (file for file in release.files if file.table == table.name):
-            path = folder / PARQUET / table.name / file.name
-            if file.name in known and before is not None:
-                if (stands := known[file.name]) is not None:
-                    releases.link(before.path(stands), path)
-                    files.append(stands)
-            elif (made := _write(connection, building, table, file, path)) is not None:
-                files.append(made)
+            if file.name not in known:
+                fresh.append(file)
+            elif before is not None and (stands := known[file.name]) is not None:
+                releases.link(before.path(stands), folder / PARQUET / table.name / file.name)
+                files.append(stands)
+        for first in range(0, len(fresh), FILES_AT_ONCE):
+            files += _write(connection, building, folder, table, fresh[first : first + FILES_AT_ONCE])
     meta = _meta(release)
     comments = [text for text in release.comments if any(f" {quote_name(t.name)}" in text for t in tables)]
     database = build_database(settings, folder, tables, files, before, comments, [meta])
@@ -140,19 +142,26 @@ def _known(
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, building: Path, table: PublishedTable, file: ReleaseFile, path: Path
-) -> ReleaseFile | None:
-    """The team's rows of one file of the release; no file for a day without any."""
-    source = str(building / PARQUET / table.name / file.name)
-    if table.is_by_day:
-        if file.rows == 0:
-            return None
-        connection.from_parquet(source).create_view(table.name)
-    rows = write_parquet(connection, team_rows(table.name, table.columns), path)
-    if table.is_by_day and rows == 0:
-        path.unlink()
-        return None
-    return ReleaseFile.of(path, table.name, rows)
+    connection: duckdb.DuckDBPyConnection, building: Path, folder: Path, table: PublishedTable, files: list[ReleaseFile]
+) -> list[ReleaseFile]:
+    """The team's rows of some files of the release, a file for each; none for a day without any."""
+    made = []
+    if not table.is_by_day:
+        for file in files:
+            path = folder / PARQUET / table.name / file.name
+            made.append(ReleaseFile.of(path, table.name, write_parquet(connection, team_rows(table.name, table.columns), path)))
+        return made
+    sources = {str(building / PARQUET / table.name / file.name): file for file in files if file.rows > 0}
+    if not sources:
+        return []
+    own = team_rows(table.name, table.columns, "read_parquet(?, filename = true)")
+    connection.execute(f"create or replace temp table own_rows as {own}", [list(sources)])
+    for (source,) in connection.execute("select distinct filename from own_rows order by filename").fetchall():
+        path = folder / PARQUET / table.name / sources[source].name
+        query = f"select * exclude (filename) from own_rows where filename = {quote_text(source)}"  # noqa: S608
+        made.append(ReleaseFile.of(path, table.name, write_parquet(connection, query, path)))
+    connection.execute("drop table own_rows")
+    return made
 
 
 def _meta(release: Release) -> tuple[object, ...]:

@@ -74,6 +74,7 @@ LEFT_OUT: dict[str, str] = {
     "fct_energy": "no team; a workload may change hands, and its days do not follow",
     "fct_gpu_utilization": "no team; holders of one GPU may be of several",
     "fct_gpu_utilization_daily": "no team; holders of one GPU may be of several",
+    "fct_model_quality": "no team: of a model, whoever trained it",
     "fct_reconciliation": "the company's bills",
     "fct_tag_coverage": "the company's accounts",
     "fct_telemetry_coverage": "no team: it is about machines",
