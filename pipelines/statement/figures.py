@@ -45,7 +45,7 @@ def month_figures(connection: duckdb.DuckDBPyConnection, team: str, first: dt.da
     before = (first - dt.timedelta(days=1)).replace(day=1)
     ask = Asked(connection, {"team": team, "month": first, "before": before})
     return [
-        *_finality(ask, first),
+        *finality_figures(ask, first),
         *_parts(ask),
         *_own(ask),
         *_classes(ask),
@@ -82,7 +82,7 @@ def _hours(section: str, item: str, measure: str, seconds: Decimal) -> Figure:
     return Figure(section, item, measure, "gpu_hours", Decimal(seconds / 3600).quantize(Decimal("0.000001")))
 
 
-def _finality(ask: Asked, first: dt.date) -> Iterator[Figure]:
+def finality_figures(ask: Asked, first: dt.date) -> Iterator[Figure]:
     """Whether the figures may still move: the bills' finality, days that are not there, days that wait for their bill."""
     length = ((first + dt.timedelta(days=31)).replace(day=1) - first).days
     (published,) = ask.one("select count(*) from dim_date where date_trunc('month', usage_date) = $month")

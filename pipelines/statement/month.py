@@ -37,9 +37,8 @@ def opened(settings: Settings, release: Archived, team: str, first: dt.date) -> 
         for table in (*WHOLE, *months):
             _relation(connection, settings, release, table, months.get(table))
         connection.execute(f"create view ledger as from {LEDGER}")
-        connection.execute(
-            f"create view daily as select * replace (trim(owner_team) as owner_team), date_trunc('month', usage_date) as month from {DAILY}"
-        )  # noqa: S608
+        days = f"select * replace (trim(owner_team) as owner_team), date_trunc('month', usage_date) as month from {DAILY}"  # noqa: S608
+        connection.execute(f"create view daily as {days}")
         connection.execute("set variable team = ?", [team])
         connection.execute(
             f"create view shown as select *, usage_month as month from {SHOWN} where team_kind = 'team' and team = getvariable('team')"  # noqa: S608

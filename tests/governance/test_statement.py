@@ -15,6 +15,7 @@ import shutil
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from pipelines.errors import ApportionError, UsageError
 from pipelines.history.archive import archived, object_path
 from pipelines.publish import publish
 from pipelines.settings import Settings, SettingsFile
-from pipelines.statement.figures import Figure, digest, volume_effect
+from pipelines.statement.figures import Asked, Figure, digest, finality_figures, volume_effect
 from pipelines.statement.lines import one_line
 from pipelines.statement.making import make_statement, verify_statement
 from tests.empty_warehouse import put
@@ -177,6 +178,28 @@ def test_it_says_what_may_still_move(home) -> None:
         ("days published", "of 31 days"): 2, ("state", "text"): "provisional", ("bill that may still change", "aws 2026-10 text"): "provisional",
         ("days not yet priced", "days"): 1, ("day not yet priced", "2026-10-06 text"): "awaiting_bill",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("finality", "days", "state"), [("final", 31, "final"), ("final", 30, "provisional"), ("provisional", 31, "provisional")]
+)
+def test_a_month_is_final_with_all_its_days_and_bills(finality: str, days: int, state: str) -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"create table dim_date as select date '2026-10-01' + cast(i as int) as usage_date from range({days}) as r(i)")  # noqa: S608
+        connection.execute("create table daily as select usage_date, 'aws' as source, date '2026-10-01' as month from dim_date")
+        connection.execute(f"create table fct_reconciliation as select 'aws' as source, '{finality}' as finality, date '2026-10-01' as usage_month,"
+                           " date '2026-10-01' as billing_period")  # fmt: skip
+        connection.execute("create table fct_gpu_utilization_daily as select usage_date, 'priced' as pricing_status from dim_date")
+        waiting = "'awaiting_bill' as pricing_status, 3600.0 as gpu_seconds, 2.5 as estimated_cost_usd"
+        connection.execute(
+            f"create table fct_cost_estimate as select date '2026-10-01' as usage_date, 'training_run/R' as workload_key, {waiting}"
+        )
+        connection.execute("create table dim_workload as select 'training_run/R' as workload_key, 'nlp' as team")
+        ask = Asked(connection, {"team": "nlp", "month": dt.date(2026, 10, 1), "before": dt.date(2026, 9, 1)})
+        found = {(f.item, f.unit): f.text or f.amount for f in finality_figures(ask, dt.date(2026, 10, 1))}
+    assert found["state", "text"] == state
+    assert found["days not yet priced", "days"] == 0
+    assert found["GPU time of the team that waits for its bill", "gpu_hours"] == 1 and found["estimate for it", "usd"] == Decimal("2.5")
 
 
 @pytest.mark.parametrize("file_format", ["text", "csv"])
