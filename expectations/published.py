@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 GRAINS: dict[str, tuple[str, ...]] = {
     "dim_date": ("usage_date",),
+    "dim_metric": ("metric",),
     "dim_node": ("node_key", "valid_from", "valid_to"),
+    "dim_showback_member": ("dimension", "member", "member_kind"),
     "dim_tag_policy": ("canonical_key", "alias"),
     "dim_workload": ("workload_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
@@ -95,6 +97,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
+    "fct_showback": ("usage_month", "team_kind", "team", "model", "environment", "cost_part", "cost_class"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused
@@ -183,6 +186,24 @@ def fct_cost_daily(days: Collection[dt.date]) -> list[Expectation]:
         " where daily.cost is distinct from ledger.cost order by 1, 2"
     )
     return [no_rows("the ledger by day sums to the ledger", query, column="cost_usd"), *_is_one_of("cost_class", COST_CLASSES)]
+
+
+def fct_showback(days: Collection[dt.date]) -> list[Expectation]:
+    """Showback: the ledger by day once more, and nothing to filter by is NULL."""
+    dimensions = GRAINS["fct_showback"]
+    daily = "select date_trunc('month', usage_date) as usage_month, sum(cost_usd) as cost from published.fct_cost_daily group by all"
+    query = (
+        f"with shown as (select usage_month, sum(cost_usd) as cost from {{batch}} group by all), daily as ({daily})"  # noqa: S608
+        " select coalesce(shown.usage_month, daily.usage_month) as usage_month, cast(shown.cost as varchar) as shown_usd,"
+        " cast(daily.cost as varchar) as ledger_usd from shown full join daily on shown.usage_month = daily.usage_month"
+        " where shown.cost is distinct from daily.cost order by 1"
+    )
+    unnamed = f"select * from {{batch}} where {' or '.join(f'{name} is null' for name in dimensions)}"  # noqa: S608
+    return [
+        no_rows("showback sums to the ledger by day", query, column="cost_usd"),
+        no_rows("no dimension of showback is NULL", unnamed, column="team"),
+        *_is_one_of("cost_class", COST_CLASSES),
+    ]
 
 
 def fct_cost_estimate(days: Collection[dt.date]) -> list[Expectation]:

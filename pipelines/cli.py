@@ -323,6 +323,57 @@ def dbt(context: typer.Context, config: Config = None, home: Home = None) -> Non
     os.execvp("dbt", ["dbt", *context.args, *folders])  # noqa: S606, S607
 
 
+@export.command("csv")
+def csv_table(
+    table: Annotated[str, typer.Option("--table", help="A published table, such as fct_showback.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; replaced as a whole.")],
+    team: Annotated[str | None, typer.Option("--team", help="Only the rows that this team may read.")] = None,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin with a byte order mark, for spreadsheets that ask for one.")] = False,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one published table as CSV that is safe to open in a spreadsheet."""
+    from pipelines.exporting.tables import csv_lines, export_csv
+    from pipelines.settings import load_settings
+
+    result = export_csv(load_settings(None, home), table, out, team=team, bom=bom)
+    _print(result, csv_lines(result), as_json)
+
+
+@app.command()
+def statement(
+    team: Annotated[str | None, typer.Option("--team", help="Whose statement.")] = None,
+    month: Annotated[str | None, typer.Option("--month", help="A UTC calendar month, YYYY-MM.")] = None,
+    release: Annotated[str | None, typer.Option("--release", help="From this release. Default: the last one.")] = None,
+    as_of_time: Annotated[str | None, typer.Option("--as-of", help="From the release that was current at this time.")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="text or csv. Default: by the ending of --out, else text.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to this file. Default: stdout.")] = None,
+    verify: Annotated[Path | None, typer.Option("--verify", help="Make this statement again from its release and compare.")] = None,
+    home: Home = None,
+    config: Config = None,
+) -> None:
+    """Say what a team pays for a month, and why; the same release gives the same bytes."""
+    from pipelines.settings import load_settings
+    from pipelines.statement.making import make_statement, verification_lines, verify_statement
+
+    settings = load_settings(config, home)
+    if verify is not None:
+        result = verify_statement(settings, verify)
+        _print(result, verification_lines(result), False)
+        if not result["is_equal"]:
+            raise typer.Exit(EXIT_FAILURE)
+        return
+    if team is None or month is None:
+        raise UsageError("--team and --month are needed", remedy="or check a statement with --verify FILE")
+    if release and as_of_time:
+        raise UsageError("--release and --as-of exclude each other", remedy="name one of them")
+    made = make_statement(settings, team, month, release=release or as_of_time, file_format=file_format, out=out)
+    if out is None:
+        sys.stdout.write(made["bytes"].decode("utf-8"))
+    else:
+        print(f"{out}: {made['identity']['month']} of release {made['identity']['release']}")
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

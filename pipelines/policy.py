@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pipelines.errors import UsageError
 from pipelines.governance import Governance
 from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
+from pipelines.metrics import write_metrics
 from pipelines.price_list import PriceListEntry, regress, write_price_list
 
 CanonicalKey = Literal[
@@ -170,6 +171,7 @@ class Policy(BaseModel):
         write_price_list(connection, self.price_list)
         self._write_distribution(connection)
         self.governance.write(connection)
+        write_metrics(connection)
 
     def _write_distribution(self, connection: duckdb.DuckDBPyConnection) -> None:
         """The distribution rules as relations; stated shares as whole numbers of millionths."""

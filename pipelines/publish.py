@@ -28,12 +28,12 @@ from pipelines.published_tables import DAY_COLUMN, SCHEMA, PublishedTable, publi
 from pipelines.release import PARQUET, SCRATCH, Release, ReleaseFile, current_release
 from pipelines.release_audit import audit
 from pipelines.release_database import build_database, meta_rows, table_comments
+from pipelines.release_parquet import write_parquet
 from pipelines.settings import Settings
+from pipelines.team_releases import build_team_releases, wanted_teams
 from pipelines.warehouse import connect, quote_name, quote_text
 
 __all__ = ["Release", "current_release", "publish", "write_parquet"]
-
-ROW_GROUP_ROWS = 122_880  # fixed, as the compression is: the bytes of a file may depend on its rows only
 
 
 def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[str, str]) -> Release:
@@ -59,8 +59,9 @@ def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[s
             files = _write_files(connection, building, tables, days, dirty_days, previous)
             meta = meta_rows(connection, days, identity)
             comments = table_comments(connection)
+            teams = wanted_teams(settings, connection)
         release_id = content_digest(files, meta)
-        if previous is not None and previous.release_id == release_id and previous.is_intact():
+        if previous is not None and previous.release_id == release_id and previous.is_intact() and previous.teams == tuple(teams):
             releases.remove(building)
             archive(settings)
             return previous
@@ -77,10 +78,12 @@ def publish(settings: Settings, dirty_days: set[dt.date], *, identity: Mapping[s
             files=tuple(files),
             database=database,
             comments=tuple(comments),
+            teams=tuple(teams),
         )
         if content_digest(_measured_again(fresh, building), meta) != release_id:
             raise GateError("the release failed its audit: its files changed meanwhile", where=str(building), remedy="publish again")
         closed_days_stand(settings, building, fresh)
+        build_team_releases(settings, building, fresh, previous, teams)
         fresh.write_marker(building)
         releases.install(root, building, release_id)
     except BaseException:
@@ -98,17 +101,6 @@ def content_digest(files: Sequence[ReleaseFile], meta: Sequence[tuple[Any, ...]]
     """The id of a release: 16 hexadecimal digits over every file's bytes and every row of ``meta_publication`` (with the identity)."""
     content = [sorted((file.table, file.name, file.sha256) for file in files), meta]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:16]
-
-
-def write_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
-    """Write ``query`` to ``path`` ordered by all its columns, and force it to disk. Returns the rows."""
-    result = connection.execute(
-        f"copy (select * from ({query}) order by all) to {quote_text(str(path))}"  # noqa: S608
-        f" (format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS})"
-    ).fetchone()
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
-    return int(result[0]) if result else 0
 
 
 def _days(connection: duckdb.DuckDBPyConnection, dirty_days: set[dt.date]) -> list[dt.date]:

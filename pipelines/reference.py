@@ -1,5 +1,5 @@
 """The reference pages that are derived: docs/settings.md from the settings' schema, docs/tables.md from the published contracts,
-docs/history.md from the descriptions of history.duckdb.
+docs/history.md from the descriptions of history.duckdb, docs/glossary.md and dbt's doc blocks from metrics.yml.
 
 `python -m pipelines.reference` writes them; a test asserts that they are up to date, so that no page describes what is not there.
 """
@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pipelines.history.descriptions import DESCRIPTIONS
+from pipelines.metrics import BLOCKS, doc_blocks, glossary_page, resolved
 from pipelines.settings import REPOSITORY, EngineSettings, PublishSettings, SettingsFile
 from pipelines.source import SourceConfig, source_kinds
 
@@ -69,7 +70,7 @@ def settings_page() -> str:
 
 def tables_page() -> str:
     """docs/tables.md."""
-    models = [m for path in sorted(MARTS.glob("*.yml")) for m in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])]
+    models = [m for path in sorted(MARTS.rglob("*.yml")) for m in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])]
     lines = [
         "# Published tables",
         "",
@@ -87,7 +88,7 @@ def tables_page() -> str:
             "|---|---|---|",
         ]
         for column in model["columns"]:
-            lines.append(f"| `{column['name']}` | {column['data_type']} | {' '.join(str(column['description']).split())} |")
+            lines.append(f"| `{column['name']}` | {column['data_type']} | {' '.join(resolved(str(column['description'])).split())} |")
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +106,7 @@ def history_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "tables.md": tables_page, "history.md": history_page}
+PAGES = {"settings.md": settings_page, "tables.md": tables_page, "history.md": history_page, "glossary.md": glossary_page}
 
 
 def write(folder: Path = REPOSITORY / "docs") -> None:
@@ -113,6 +114,7 @@ def write(folder: Path = REPOSITORY / "docs") -> None:
     folder.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
+    BLOCKS.write_text(doc_blocks(), encoding="utf-8")
 
 
 if __name__ == "__main__":

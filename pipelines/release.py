@@ -5,9 +5,11 @@ Layout under ``<APPORTION_HOME>/published``::
     releases/<release_id>/apportion.duckdb                   every published table
     releases/<release_id>/parquet/<table>/<file>.parquet     the same rows: a file per day, or one
     releases/<release_id>/release.json                       what it holds, from what, and when it was published
+    releases/<release_id>/teams/<folder>/                    the same three for one team's rows (team_releases.py), where asked for
     current -> releases/<release_id>                         replaced by one atomic rename
     apportion.duckdb -> current/apportion.duckdb             what BI opens
     parquet -> current/parquet
+    teams -> current/teams                                   where the release has any
     history/, history.duckdb                                 every past release (pipelines/history)
 
 Belongs here: files and folders. Does not: what is in them (publish.py), whether it is right (release_audit.py).
@@ -28,6 +30,7 @@ from pipelines.landing import fsync_directory, sha256_file
 from pipelines.settings import Settings
 
 MARKER, DATABASE, PARQUET, CURRENT, RELEASES, SCRATCH = "release.json", "apportion.duckdb", "parquet", "current", "releases", ".building-"
+TEAMS = "teams"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Release:
     identity: the digests that its figures depend on besides its inputs (``code``, ``policy``).
     columns: per table the columns as (name, type). database: size and rows of its file, and of its last build from nothing.
     is_new: whether this publication made it (False where the content was already current).
-    comments: the statements that put the descriptions on the tables of its DuckDB file.
+    comments: the statements that put the descriptions on the tables of its DuckDB file. teams: the folders of its team releases.
     """
 
     release_id: str
@@ -81,6 +84,7 @@ class Release:
     database: dict[str, int]
     is_new: bool = True
     comments: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
 
     def path(self, file: ReleaseFile) -> Path:
         """Where a file of this release lies."""
@@ -105,6 +109,7 @@ class Release:
             "files": [vars(file) for file in self.files],
             "database": self.database,
             "comments": self.comments,
+            "teams": self.teams,
         }
         with (folder / MARKER).open("w", encoding="utf-8") as handle:
             handle.write(json.dumps(marker, indent=1, sort_keys=True))
@@ -127,7 +132,7 @@ def current_release(settings: Settings) -> dict[str, Any] | None:
 def current(settings: Settings) -> Release | None:
     """The current release as the next one builds on it; ``None`` where there is none or its marker cannot be read."""
     link = settings.published / CURRENT
-    return _load(link.resolve()) if link.is_symlink() else None
+    return load(link.resolve()) if link.is_symlink() else None
 
 
 def next_sequence(root: Path) -> int:
@@ -160,7 +165,12 @@ def swap(root: Path, release_id: str) -> None:
     """Let BI read ``release_id``: one rename changes the database and the Parquet files together."""
     for name in (DATABASE, PARQUET):
         _point(root, name, f"{CURRENT}/{name}")
+    has_teams = (root / RELEASES / release_id / TEAMS).is_dir()
+    if has_teams:
+        _point(root, TEAMS, f"{CURRENT}/{TEAMS}")
     _point(root, CURRENT, f"{RELEASES}/{release_id}")
+    if not has_teams:
+        (root / TEAMS).unlink(missing_ok=True)
     fsync_directory(root)
 
 
@@ -213,11 +223,12 @@ def _make_read_only(folder: Path) -> None:
 
 def on_disk(root: Path) -> list[Release]:
     """Every release whose folder is there, in no particular order."""
-    found = [_load(folder) for folder in sorted((root / RELEASES).glob("*"))]
+    found = [load(folder) for folder in sorted((root / RELEASES).glob("*"))]
     return [release for release in found if release is not None]
 
 
-def _load(folder: Path) -> Release | None:
+def load(folder: Path) -> Release | None:
+    """The release in ``folder`` as its marker tells it; ``None`` where the marker is not there or cannot be read."""
     try:
         told = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         return Release(
@@ -232,6 +243,7 @@ def _load(folder: Path) -> Release | None:
             database=told["database"],
             is_new=False,
             comments=tuple(told.get("comments", ())),
+            teams=tuple(told.get("teams", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -41,6 +41,9 @@ class PublishSettings(BaseModel):
     keep_releases: int = Field(default=7, ge=1, description="how many releases stay readable after a new one")
     keep_history_days: int | None = Field(
         default=None, ge=1, description="days for which the archive keeps releases that were replaced; default: for ever"
+    )
+    team_releases: list[str] | Literal["all"] = Field(
+        default=[], description="teams that get files with their own rows only, under `published/teams/`: their names, or `all`"
     )
 
 

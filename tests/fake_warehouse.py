@@ -39,7 +39,9 @@ _UNIT = (
 )
 TABLES = {
     "dim_date": "usage_date date, month_start date",
-    "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp",
+    "dim_metric": "metric varchar, label varchar, table_name varchar",
+    "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp, owner_team varchar",
+    "dim_showback_member": "dimension varchar, member varchar, member_kind varchar, cost_usd decimal(38,12)",
     "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
@@ -64,7 +66,7 @@ TABLES = {
     "fct_idle_cost": "usage_date date, usage_hour timestamp, no_hour_reason varchar, provider varchar, account_id varchar, cluster varchar,"
     " pool varchar, node varchar, cost_class varchar, idle_kind varchar, reason varchar, owner_team varchar, owner_basis varchar,"
     " workload_key varchar, attempt_key varchar, outcome varchar, is_rolled_back boolean, cost_usd decimal(38,12)",
-    "fct_idle_gpu": "gpu_key varchar, gpu_state varchar, idle_since_hour timestamp, idle_cost_usd decimal(38,12)",
+    "fct_idle_gpu": "gpu_key varchar, gpu_state varchar, idle_since_hour timestamp, idle_cost_usd decimal(38,12), owner_team varchar",
     "fct_inference_unit_cost": f"usage_date date, endpoint varchar, {_UNIT}",
     "fct_inference_unit_cost_hourly": f"usage_date date, endpoint varchar, usage_hour timestamp, {_UNIT}",
     "fct_model_quality": "usage_date date, model varchar, model_version varchar, metric varchar, evaluation_set varchar, quality decimal(38,12)",
@@ -74,11 +76,13 @@ TABLES = {
     " effective_cost_usd decimal(38,12), attributed_cost_usd decimal(38,12), quarantined_cost_usd decimal(38,12),"
     " delivery_residual decimal(38,12), allocation_residual_usd decimal(38,12)",
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
-    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12)",
+    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), team varchar",
     "fct_method_sensitivity": "usage_date date, team varchar, workload_key varchar, method varchar, cost_usd decimal(38,12)",
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
     "fct_telemetry_coverage": "usage_date date, node_key varchar, coverage_ratio decimal(9,6)",
     "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
+    "fct_showback": "usage_month date, team_kind varchar, team varchar, model varchar, environment varchar, cost_part varchar, cost_class varchar,"
+    " allocation_count bigint, gpu_seconds decimal(38,6), billed_cost_usd decimal(38,12), cost_usd decimal(38,12)",
     "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
 }
 
@@ -98,7 +102,7 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
             connection.execute(f"create table published.{table} ({columns})")
             connection.execute(f"comment on table published.{table} is 'what {table} says; it''s \"here\"'")
         connection.execute("comment on column published.fct_run_cost.run_cost_usd is 'effective cost -- of the run'")
-        connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null)")
+        connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null, null)")
         connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
         for number, text in enumerate(HOSTILE):
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
@@ -280,9 +284,13 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:
     """Replace the rows of the tables that are kept as a whole."""
-    for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
+    for table in ("fct_showback", "fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
         connection.execute(f"delete from published.{table}")  # noqa: S608
-    connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
+    connection.execute(
+        "insert into published.fct_showback select date_trunc('month', usage_date), 'nobody', '(unallocated)', '(no model)', '(no environment)', 'own', cost_class,"
+        " sum(allocation_count), sum(gpu_seconds), sum(billed_cost_usd), sum(cost_usd) from published.fct_cost_daily group by all"
+    )
+    connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?, null)", [f"generation {generation}", days])
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
     connection.execute(
         "insert into published.fct_delivery_control values ('aws', 'aws_cur', '2026-10', 'd1', 'USD', ?, ?, ?, 0, 0)",

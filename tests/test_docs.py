@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipelines import reference
+from pipelines import metrics, reference
 from pipelines.settings import REPOSITORY, load_settings
 
 PAGES = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
@@ -15,6 +15,10 @@ PAGES = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]
 @pytest.mark.parametrize("name", sorted(reference.PAGES))
 def test_derived_pages_are_up_to_date(name):
     assert (REPOSITORY / "docs" / name).read_text(encoding="utf-8") == reference.PAGES[name](), "run `python -m pipelines.reference`"
+
+
+def test_the_doc_blocks_of_the_metrics_are_up_to_date():
+    assert metrics.BLOCKS.read_text(encoding="utf-8") == metrics.doc_blocks(), "run `python -m pipelines.reference`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -21,6 +21,7 @@ import pyarrow.parquet
 
 from pipelines.errors import ApportionError, GateError, UsageError
 from pipelines.exporting.division import long_division
+from pipelines.exporting.spreadsheet import safe_query
 from pipelines.report import open_release, usd
 from pipelines.settings import Settings
 
@@ -29,8 +30,6 @@ FORMATS = ("parquet", "csv")
 QUERY = Path(__file__).with_name("focus.sql")
 BATCH_ROWS = 122_880  # also the row group: the bytes depend on the rows only
 CHECKED = {"BilledCost": "billed_cost", "EffectiveCost": "effective_cost", "x_NetCost": "net_cost"}
-# what a spreadsheet takes for the beginning of a formula (OWASP); only text is escaped, a negative number stays a number
-FORMULA_STARTS = r"^([=+\-@\t\r\n\x00])"
 
 
 def export_focus(
@@ -141,17 +140,7 @@ def _writer(sink: Any, schema: pa.Schema, file_format: str) -> pyarrow.csv.CSVWr
 def _query(connection: duckdb.DuckDBPyConnection, day: dt.date, file_format: str) -> str:
     """The columns as they are; for CSV the times in ISO 8601 and the text safe to open in a spreadsheet."""
     query = QUERY.read_text()
-    if file_format == "parquet":
-        return query
-    columns = []
-    for name, kind, *_ in connection.execute(f"describe {query}", {"day": day}).fetchall():  # noqa: S608 - our own file
-        if kind == "TIMESTAMP":
-            columns.append(f'strftime("{name}", \'%Y-%m-%dT%H:%M:%SZ\') as "{name}"')
-        elif kind == "VARCHAR":
-            columns.append(f"regexp_replace(\"{name}\", '{FORMULA_STARTS}', '''\\1') as \"{name}\"")
-        else:
-            columns.append(f'"{name}"')
-    return f"select {', '.join(columns)} from ({query})"  # noqa: S608 - names of our own columns
+    return query if file_format == "parquet" else safe_query(connection, query, {"day": day})
 
 
 def _check(connection: duckdb.DuckDBPyConnection, bounds: dict[str, dt.date], found: dict[str, Any]) -> None:

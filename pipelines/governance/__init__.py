@@ -19,7 +19,6 @@ from pipelines.governance.forecast import ForecastRules
 from pipelines.governance.guardrails import Guardrail, write_guardrails
 from pipelines.governance.inference import InferenceRules
 from pipelines.governance.levers import LeversRules
-from pipelines.governance.showback import ShowbackRules
 from pipelines.governance.training import TrainingRules
 
 
@@ -36,7 +35,6 @@ class Governance(BaseModel):
     anomalies: AnomaliesRules = AnomaliesRules()
     guardrails: list[Guardrail] = Field(default_factory=list)
     alerts: AlertsRules = AlertsRules()
-    showback: ShowbackRules = ShowbackRules()
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Replace the relations of this section in the schema ``policy``; single values become ``governance_parameters``."""
