@@ -131,6 +131,7 @@ charges as (
         cost as effective_cost,
         cost as list_cost,
         cost as contracted_cost,
+        cast(null as decimal(38, 12)) as covered_cost,
         cast(null as decimal(38, 12)) as covered_list_cost,
         cast(null as {{ dbt.type_string() }}) as commitment_kind,
         cast(null as timestamp) as commitment_ends_at,

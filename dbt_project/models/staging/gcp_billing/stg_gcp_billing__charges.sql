@@ -208,6 +208,10 @@ charges as (
             as decimal(38, 12)) as effective_cost,
         list_cost,
         contracted_cost,
+        cast(case
+            when part = 'amortisation' then amortised_cost
+            when part = 'charge' and not is_fee and cost_class is null and commitment_model is not null then net_cost
+        end as decimal(38, 12)) as covered_cost,
         -- what commitments took off, at list prices; usage of the newer model is covered as a whole
         cast(case
             when part <> 'charge' or is_fee or cost_class is not null then null
@@ -218,7 +222,7 @@ charges as (
             when part in ('credit', 'unknown_credit') or is_unused_reservation then null
             when is_fee then case when is_spend_fee then 'committed_use_spend' else 'committed_use_resource' end
             when part = 'charge' and commitment_model is not null then 'committed_use_spend'
-            when part <> 'amortisation' then null
+            when commitment_cost = 0 then null
             when resource_commitment_cost = commitment_cost then 'committed_use_resource'
             when resource_commitment_cost = 0 then 'committed_use_spend'
             else 'committed_use'
