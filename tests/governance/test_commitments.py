@@ -5,11 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
+from pipelines import warehouse
+from pipelines.policy import Policy
+from pipelines.settings import DEFAULT_POLICY, Settings, SettingsFile
 from tests.empty_warehouse import put
 from tests.governance.inline import returned
 
@@ -18,7 +27,24 @@ DAYS = [FIRST + dt.timedelta(days=n) for n in range(28)]
 LAST = DAYS[-1]
 RELATIONS = ("fct_commitment_daily", "fct_commitment_coverage", "fct_storage_resource_daily", "dim_date")
 SCOPE = "aws/AmazonEC2/us-east-1/p4d"
-QUICK = "fct_realised_saving"  # one model: the macros under test need none
+
+
+@pytest.fixture
+def filled(built: Settings, tmp_path: Path) -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
+    """``filled(fill, governance)`` -> a connection to a copy of the empty warehouse with rows and a policy: macros need no model to run."""
+    with ExitStack() as stack:
+
+        def run(fill, governance: dict[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+            settings = Settings(SettingsFile(), tmp_path, None)
+            settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(built.warehouse, settings.warehouse)
+            document = yaml.safe_load(DEFAULT_POLICY.read_text(encoding="utf-8")) | {"governance": governance or {}}
+            connection = stack.enter_context(warehouse.connect(settings))
+            Policy.model_validate(document).write(connection)
+            fill(connection)
+            return connection
+
+        yield run
 
 
 def dates(connection: duckdb.DuckDBPyConnection, days: list[dt.date] = DAYS) -> None:
@@ -46,12 +72,12 @@ def kind(rows: list[dict], lever_kind: str) -> list[dict]:
     return [row for row in rows if row["lever_kind"] == lever_kind]
 
 
-def test_what_was_there_in_nearly_every_hour_is_worth_a_commitment(built, governed) -> None:
+def test_what_was_there_in_nearly_every_hour_is_worth_a_commitment(built, filled) -> None:
     def fill(connection) -> None:
         dates(connection)
         put(connection, "fct_commitment_coverage", hours(busy_by_night))
 
-    [lever] = returned(built, governed(fill, select=QUICK), "commitment_levers", *RELATIONS)
+    [lever] = returned(built, filled(fill), "commitment_levers", *RELATIONS)
     figures = json.loads(lever["evidence"])
     # 95 % of 672 hours are 638.4: the 639th dearest hour decides, and that is one of $10
     assert (lever["lever_kind"], lever["scope"], figures["baseline_usd_per_hour"]) == ("buy_commitment", SCOPE, 10)
@@ -68,7 +94,7 @@ def test_what_was_there_in_nearly_every_hour_is_worth_a_commitment(built, govern
     assert lever["team"] is None and lever["observed_days"] == 28
 
 
-def test_the_own_bills_rate_of_the_family_is_the_price(built, governed) -> None:
+def test_the_own_bills_rate_of_the_family_is_the_price(built, filled) -> None:
     """$600 was paid for what lists at $1,000, and on-demand usage pays its list price: 0.6 on the dollar."""
 
     def fill(connection) -> None:
@@ -77,14 +103,14 @@ def test_the_own_bills_rate_of_the_family_is_the_price(built, governed) -> None:
         rows[0] |= {"covered_cost_usd": Decimal(600), "covered_list_cost_usd": Decimal(1000)}
         put(connection, "fct_commitment_coverage", rows)
 
-    [lever] = returned(built, governed(fill, select=QUICK), "commitment_levers", *RELATIONS)
+    [lever] = returned(built, filled(fill), "commitment_levers", *RELATIONS)
     figures = json.loads(lever["evidence"])
     # 672 x 10 x 0.6 = 4,032; 6,620 - 4,032
     assert (figures["break_even_utilization_ratio"], lever["saving_usd"], lever["confidence"]) == (0.6, Decimal(2588), "high")
     assert figures["price_source"] == "own bill, same family"
 
 
-def test_a_negotiated_price_is_not_saved_a_second_time(built, governed) -> None:
+def test_a_negotiated_price_is_not_saved_a_second_time(built, filled) -> None:
     """On-demand usage already pays 0.8 of list; commitments pay 0.6 of list: 0.75 on the dollar, not 0.6."""
 
     def fill(connection) -> None:
@@ -93,7 +119,7 @@ def test_a_negotiated_price_is_not_saved_a_second_time(built, governed) -> None:
         rows[0] |= {"covered_cost_usd": Decimal(600), "covered_list_cost_usd": Decimal(1000)}
         put(connection, "fct_commitment_coverage", rows)
 
-    [lever] = returned(built, governed(fill, select=QUICK), "commitment_levers", *RELATIONS)
+    [lever] = returned(built, filled(fill), "commitment_levers", *RELATIONS)
     assert json.loads(lever["evidence"])["break_even_utilization_ratio"] == 0.75
 
 
@@ -106,15 +132,15 @@ def test_a_negotiated_price_is_not_saved_a_second_time(built, governed) -> None:
         (busy_by_night, {"minimum_days": 60, "observed_days": 90}, "28 days are too few"),
     ],
 )
-def test_no_commitment_is_recommended_that_does_not_pay(built, governed, cost, rules, why) -> None:
+def test_no_commitment_is_recommended_that_does_not_pay(built, filled, cost, rules, why) -> None:
     def fill(connection) -> None:
         dates(connection)
         put(connection, "fct_commitment_coverage", hours(cost))
 
-    assert returned(built, governed(fill, {"levers": {"commitments": rules}}, QUICK), "commitment_levers", *RELATIONS) == [], why
+    assert returned(built, filled(fill, {"levers": {"commitments": rules}}), "commitment_levers", *RELATIONS) == [], why
 
 
-def test_savings_never_exceed_what_on_demand_usage_cost(built, governed) -> None:
+def test_savings_never_exceed_what_on_demand_usage_cost(built, filled) -> None:
     """Six families of random hours: saved <= replaced <= paid, and the commitment is never above the hour that decides it."""
     chance = random.Random(5)  # noqa: S311
     costs = {f"f{n}": [Decimal(chance.randrange(0, 5000)) / 7 for _ in range(672)] for n in range(6)}
@@ -125,7 +151,7 @@ def test_savings_never_exceed_what_on_demand_usage_cost(built, governed) -> None
             put(connection, "fct_commitment_coverage", hours(lambda hour, values=values: round(values[hour], 12), name))
 
     rules = {"levers": {"commitments": {"minimum_saving_usd_per_month": 0, "baseline_hours_ratio": "0.7", "discount_ratio": "0.6"}}}
-    levers = returned(built, governed(fill, rules, QUICK), "commitment_levers", *RELATIONS)
+    levers = returned(built, filled(fill, rules), "commitment_levers", *RELATIONS)
     assert len(levers) == 6
     for lever in levers:
         paid = [round(value, 12) for value in costs[lever["scope"].rsplit("/", 1)[1]]]
@@ -147,14 +173,14 @@ def plan(commitment_id: str, used: object, unused: object, days: list[dt.date] =
     ]  # fmt: skip
 
 
-def test_what_nobody_used_of_a_commitment_is_a_lever_and_an_alert(built, governed) -> None:
+def test_what_nobody_used_of_a_commitment_is_a_lever_and_an_alert(built, filled) -> None:
     """A plan of $100 a day, $60 used; one of $100, $95 used, which is use enough."""
 
     def fill(connection) -> None:
         dates(connection)
         put(connection, "fct_commitment_daily", plan("plan/idle", 60, 40) + plan("plan/busy", 95, 5))
 
-    connection = governed(fill, select=QUICK)
+    connection = filled(fill)
     [lever] = returned(built, connection, "commitment_levers", *RELATIONS)
     assert (lever["lever_kind"], lever["scope"], lever["team"], lever["confidence"]) == ("resize_commitment", "plan/idle", "platform", "high")
     # 28 x 40 = 1,120; x 365 / 12 / 28 = 408,800 / 336
@@ -168,7 +194,7 @@ def test_what_nobody_used_of_a_commitment_is_a_lever_and_an_alert(built, governe
     assert (alert["since_date"], alert["usage_date"], alert["team"]) == (DAYS[-7], LAST, "platform")
 
 
-def test_a_months_fee_is_held_against_the_months_use(built, governed) -> None:
+def test_a_months_fee_is_held_against_the_months_use(built, filled) -> None:
     """A reservation's fee stands on the first of the month: $310 unused for 31 days, $20 a day used on 28 of them so far."""
 
     def fill(connection) -> None:
@@ -177,7 +203,7 @@ def test_a_months_fee_is_held_against_the_months_use(built, governed) -> None:
         rows[0] |= {"unused_cost_usd": Decimal(310), "committed_cost_usd": Decimal(330), "fee_days": 31}
         put(connection, "fct_commitment_daily", rows)
 
-    connection = governed(fill, select=QUICK)
+    connection = filled(fill)
     [lever] = returned(built, connection, "commitment_levers", *RELATIONS)
     # the fee is for 31 days: 310 x 365 / 12 / 31 = 113,150 / 372
     assert (lever["observed_days"], lever["saving_usd"], lever["saving_usd_per_month"]) == (31, 310, Decimal("304.166666666667"))
@@ -187,7 +213,7 @@ def test_a_months_fee_is_held_against_the_months_use(built, governed) -> None:
     assert (alert["amount_usd"], alert["measured"]) == (310, "64.4 % used")
 
 
-def test_commitments_that_usage_does_not_name_are_judged_as_a_kind(built, governed) -> None:
+def test_commitments_that_usage_does_not_name_are_judged_as_a_kind(built, filled) -> None:
     """Google's newer model: the fee says what was unused ($10), usage that names no commitment what was used ($190): 95 % together."""
     google = {"source": "gcp", "provider": "gcp", "commitment_kind": "committed_use_spend", "team": None}
 
@@ -195,22 +221,22 @@ def test_commitments_that_usage_does_not_name_are_judged_as_a_kind(built, govern
         dates(connection)
         put(connection, "fct_commitment_daily", plan("Commitment A", 0, 10, **google) + plan(None, 190, 0, **google | {"fee_days": None}))
 
-    connection = governed(fill, select=QUICK)
+    connection = filled(fill)
     assert returned(built, connection, "commitment_levers", *RELATIONS) == []
     assert returned(built, connection, "commitments_alerts", "fct_commitment_daily", "dim_date") == []
 
 
-def test_use_that_a_bill_does_not_tell_is_not_taken_for_none(built, governed) -> None:
+def test_use_that_a_bill_does_not_tell_is_not_taken_for_none(built, filled) -> None:
     def fill(connection) -> None:
         dates(connection)
         put(connection, "fct_commitment_daily", plan("room", 0, 50, commitment_kind="capacity_reservation", used_cost_usd=None, committed_cost_usd=None))
 
-    connection = governed(fill, select=QUICK)
+    connection = filled(fill)
     assert returned(built, connection, "commitment_levers", *RELATIONS) == []
     assert returned(built, connection, "commitments_alerts", "fct_commitment_daily", "dim_date") == []
 
 
-def test_a_commitment_that_ends_is_told_with_what_it_takes_off(built, governed) -> None:
+def test_a_commitment_that_ends_is_told_with_what_it_takes_off(built, filled) -> None:
     """$100 a day for what lists at $150; a second one ends in half a year, a third has no list price, a fourth costs more than list."""
     soon, later = dt.datetime(2026, 11, 2), dt.datetime(2027, 4, 1)
 
@@ -225,7 +251,7 @@ def test_a_commitment_that_ends_is_told_with_what_it_takes_off(built, governed) 
             + plan("plan/d", 100, 0, covered_list_cost_usd=Decimal(90), ends_at=dt.datetime(2026, 11, 20)),
         )
 
-    alerts = {a["subject"]: a for a in returned(built, governed(fill, select=QUICK), "commitments_alerts", "fct_commitment_daily", "dim_date")}
+    alerts = {a["subject"]: a for a in returned(built, filled(fill), "commitments_alerts", "fct_commitment_daily", "dim_date")}
     assert set(alerts) == {"plan/a", "plan/c", "plan/d"}
     # (150 - 100) x 7 days, x 365 / 12 / 7 = 50 x 365 / 12
     assert (alerts["plan/a"]["severity"], alerts["plan/a"]["amount_usd"]) == ("critical", Decimal("1520.833333333333"))
@@ -244,7 +270,7 @@ def disk(resource_id: str, days: list[dt.date] = DAYS, **more) -> list[dict]:
     ]  # fmt: skip
 
 
-def test_a_disk_that_nothing_attaches_and_nobody_claims_is_named(built, governed) -> None:
+def test_a_disk_that_nothing_attaches_and_nobody_claims_is_named(built, filled) -> None:
     def fill(connection) -> None:
         dates(connection)
         attached_once = disk("vol-moved")
@@ -258,7 +284,7 @@ def test_a_disk_that_nothing_attaches_and_nobody_claims_is_named(built, governed
         put(connection, "fct_storage_resource_daily", rows)
 
     rules = {"levers": {"orphaned_disks": {"snapshot_days": 28}}}
-    levers = {lever["scope"]: lever for lever in returned(built, governed(fill, rules, QUICK), "commitment_levers", *RELATIONS)}
+    levers = {lever["scope"]: lever for lever in returned(built, filled(fill, rules), "commitment_levers", *RELATIONS)}
     assert {scope: lever["confidence"] for scope, lever in levers.items()} == {
         "vol-lost": "high", "vol-half": "medium", "vol-blind": "low", "vol-alone": "medium", "snap-old": "low",
     }  # fmt: skip
@@ -269,18 +295,18 @@ def test_a_disk_that_nothing_attaches_and_nobody_claims_is_named(built, governed
     assert levers["snap-old"]["observed_days"] == 28
 
 
-def test_ids_are_text_and_nothing_else(built, governed) -> None:
+def test_ids_are_text_and_nothing_else(built, filled) -> None:
     hostile = "'; drop table x; -- \"{{ env_var('HOME') }}"
 
     def fill(connection) -> None:
         dates(connection)
         put(connection, "fct_storage_resource_daily", disk(hostile, account_id=hostile))
 
-    [lever] = returned(built, governed(fill, select=QUICK), "commitment_levers", *RELATIONS)
+    [lever] = returned(built, filled(fill), "commitment_levers", *RELATIONS)
     assert lever["scope"] == hostile and json.loads(lever["evidence"])["account_id"] == hostile
 
 
-def test_nothing_published_is_no_lever_and_no_alert(built, governed) -> None:
-    connection = governed(lambda connection: None, select=QUICK)
+def test_nothing_published_is_no_lever_and_no_alert(built, filled) -> None:
+    connection = filled(lambda connection: None)
     assert returned(built, connection, "commitment_levers", *RELATIONS) == []
     assert returned(built, connection, "commitments_alerts", "fct_commitment_daily", "dim_date") == []

@@ -36,7 +36,7 @@ summed as (
         cast(sum(covered_list_cost) as decimal(38, 12)) as covered_list_cost_usd,
         cast(sum(case
             when covered_amount is null and list_cost is null then effective_cost
-            when covered_amount is not null and covered_list_cost is null and line_item_type <> 'CommitmentAmortisation' then covered_amount
+            when covered_cost is not null and covered_list_cost is null and line_item_type <> 'CommitmentAmortisation' then covered_cost
             else 0 end) as decimal(38, 12)) as list_missing_cost_usd
     from eligible
     group by usage_date, hour_from, source, provider, service, commitment_region, instance_family

@@ -45,7 +45,7 @@ summed as (
         cast(sum(case when is_fee then effective_cost else 0 end) as decimal(38, 12)) as unused_cost_usd,
         cast(sum(coalesce(covered_amount, 0)) as decimal(38, 12)) as covered_cost_usd,
         cast(sum(covered_list_cost) as decimal(38, 12)) as covered_list_cost_usd,
-        cast(sum(case when covered_list_cost is null and line_item_type <> 'CommitmentAmortisation' then coalesce(covered_amount, 0) else 0 end) as decimal(38, 12))
+        cast(sum(case when covered_list_cost is null and line_item_type <> 'CommitmentAmortisation' then coalesce(covered_cost, 0) else 0 end) as decimal(38, 12))
             as list_missing_cost_usd,
         -- how many days the longest fee is for: a reservation's fee is for its month and stands on the first day
         max(case when is_fee and effective_cost <> 0 then greatest({{ int_div('window_to - window_from + 86399', '86400') }}, 1) end) as fee_days,
