@@ -333,6 +333,25 @@ def what_if(
     _print(found, reckoning.what_if_lines(found), as_json)
 
 
+@app.command("adopt-lever")
+def adopt_lever(
+    lever_kind: Annotated[str, typer.Argument(help="Kind of the lever, as fct_lever has it.")],
+    scope: Annotated[str, typer.Argument(help="Its scope, as fct_lever has it.")],
+    adopted_on: Annotated[str, typer.Option("--on", help="First UTC day with the change in force, YYYY-MM-DD.")],
+    config: Config = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the policy entry that says that a lever was pulled, with what it predicted: realised savings are measured against it."""
+    from pipelines.adoption import adoption, adoption_lines
+    from pipelines.settings import load_settings
+
+    day = _day(adopted_on, "--on")
+    assert day is not None
+    found = adoption(load_settings(config, home), lever_kind, scope, day)
+    _print(found, adoption_lines(found), as_json)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dbt(context: typer.Context, config: Config = None, home: Home = None) -> None:
     """Run dbt on the warehouse with the environment that the project needs, e.g. `apportion dbt -- docs generate`."""

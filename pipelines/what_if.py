@@ -60,7 +60,8 @@ def fleet_inputs(settings: Settings) -> dict[str, Input]:
     billed, unknown = Fraction(fleet["billed_seconds"]), Fraction(fleet["unknown_seconds"])
     found = {"gpus": Input(Decimal(fleet["gpus"]), f"measured: GPUs billed on {fleet['last_day']}")}
     found["price_per_gpu_hour_usd"] = Input(
-        _rounded(Fraction(fleet["cost_usd"]) * 3600 / billed, 6), f"{span}: {usd(fleet['cost_usd'])} for {_plain(_rounded(billed / 3600, 1))} billed GPU-hours"
+        _rounded(Fraction(fleet["cost_usd"]) * 3600 / billed, 6),
+        f"{span}: {usd(fleet['cost_usd'])} for {_plain(_rounded(billed / 3600, 1))} billed GPU-hours",
     )
     if billed > unknown:
         measured = Fraction(fleet["used_seconds"]) / (billed - unknown)
@@ -81,7 +82,8 @@ def inputs(settings: Settings | None, stated: dict[str, str | None]) -> dict[str
         given = fleet_inputs(settings) | given
     if absent := [name for name in (*wanted, "target") if name not in given]:
         raise UsageError(
-            f"{absent[0]} is neither stated nor measured", remedy=f"state {_option(absent[0])}; the release has no priced GPU time that tells it"
+            f"{absent[0]} is neither stated nor measured",
+            remedy=f"state {_option(absent[0])}; the release has no priced GPU time that tells it",
         )
     return given
 
@@ -164,7 +166,10 @@ def _number(name: str, text: str) -> Decimal:
     except InvalidOperation:
         value = Decimal("NaN")
     if not value.is_finite() or abs(value) >= Decimal("1e15") or -value.as_tuple().exponent > 12:  # type: ignore[operator]
-        raise UsageError(f"{_option(name)} {text!r} is not a number that can be reckoned with", remedy="write it plainly, such as 2.5; at most 12 decimals")
+        raise UsageError(
+            f"{_option(name)} {text!r} is not a number that can be reckoned with",
+            remedy="write it plainly, such as 2.5; at most 12 decimals",
+        )
     return value
 
 

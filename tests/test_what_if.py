@@ -126,5 +126,7 @@ def test_the_command_answers_without_a_release_when_all_is_stated(tmp_path: Path
 
 
 def test_the_command_refuses_in_words(tmp_path: Path) -> None:
-    result = apportion("what-if", "--gpus", "64", "--price-per-gpu-hour", "2.5", "--utilization", "40", "--target", "0.7", cwd=tmp_path, **HERE)
+    result = apportion(
+        "what-if", "--gpus", "64", "--price-per-gpu-hour", "2.5", "--utilization", "40", "--target", "0.7", cwd=tmp_path, **HERE
+    )
     assert result.returncode == 2 and "--utilization 40 cannot be" in result.stderr and "0.4 is 40 %" in result.stderr

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import duckdb
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-AdoptedScope = Literal["account", "commitment", "endpoint", "model", "pool", "resource", "team", "workload"]
+AdoptedScope = Literal["account", "commitment", "endpoint", "model", "node", "pool", "resource", "team", "workload"]
 
 
 class CommitmentRules(BaseModel):

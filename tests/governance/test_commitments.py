@@ -182,7 +182,12 @@ def test_what_nobody_used_of_a_commitment_is_a_lever_and_an_alert(built, filled)
 
     connection = filled(fill)
     [lever] = returned(built, connection, "commitment_levers", *RELATIONS)
-    assert (lever["lever_kind"], lever["scope"], lever["team"], lever["confidence"]) == ("resize_commitment", "plan/idle", "platform", "high")
+    assert (lever["lever_kind"], lever["scope"], lever["team"], lever["confidence"]) == (
+        "resize_commitment",
+        "plan/idle",
+        "platform",
+        "high",
+    )
     # 28 x 40 = 1,120; x 365 / 12 / 28 = 408,800 / 336
     assert (lever["observed_cost_usd"], lever["saving_usd"], lever["saving_usd_per_month"]) == (2800, 1120, Decimal("1216.666666666667"))
     [alert] = returned(built, connection, "commitments_alerts", "fct_commitment_daily", "dim_date")
@@ -229,7 +234,11 @@ def test_commitments_that_usage_does_not_name_are_judged_as_a_kind(built, filled
 def test_use_that_a_bill_does_not_tell_is_not_taken_for_none(built, filled) -> None:
     def fill(connection) -> None:
         dates(connection)
-        put(connection, "fct_commitment_daily", plan("room", 0, 50, commitment_kind="capacity_reservation", used_cost_usd=None, committed_cost_usd=None))
+        put(
+            connection,
+            "fct_commitment_daily",
+            plan("room", 0, 50, commitment_kind="capacity_reservation", used_cost_usd=None, committed_cost_usd=None),
+        )
 
     connection = filled(fill)
     assert returned(built, connection, "commitment_levers", *RELATIONS) == []

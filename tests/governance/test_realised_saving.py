@@ -93,7 +93,11 @@ def test_a_deleted_disk_costs_nothing_on_billed_days(governed) -> None:
     def fill(connection) -> None:
         dates(connection)
         put(connection, "fct_cost_daily", [cost(day, 1) for day in DAYS])
-        put(connection, "fct_storage_resource_daily", [{"usage_date": d, "resource_id": "vol-1", "cost_usd": 3} for d in DAYS if d < ADOPTED])
+        put(
+            connection,
+            "fct_storage_resource_daily",
+            [{"usage_date": d, "resource_id": "vol-1", "cost_usd": 3} for d in DAYS if d < ADOPTED],
+        )
 
     entries = [adopted("resource", "vol-1", "91.25", "delete_orphaned_disk"), adopted("resource", "vol-2", 5, "delete_orphaned_disk")]
     one, two = found(governed(fill, rules(*entries), MODEL))
@@ -111,7 +115,10 @@ def test_an_endpoint_is_compared_by_its_requests(governed) -> None:
         put(
             connection,
             "fct_inference_unit_cost",
-            [{"usage_date": d, "endpoint": "chat", "allocated_cost_usd": usd, "requests_ok": n} for d, (usd, n) in zip(DAYS, rows, strict=True)],
+            [
+                {"usage_date": d, "endpoint": "chat", "allocated_cost_usd": usd, "requests_ok": n}
+                for d, (usd, n) in zip(DAYS, rows, strict=True)
+            ],
         )
 
     [row] = found(governed(fill, rules(adopted("endpoint", "chat", 1000, "downsize_endpoint")), MODEL))
@@ -139,7 +146,12 @@ def test_a_bought_commitment_is_compared_for_the_same_list_price(governed) -> No
 
     [row] = found(governed(fill, rules(adopted("commitment", scope, None, "buy_commitment")), MODEL))
     # 14 x 10 - 14 x 7
-    assert (row["saving_usd"], row["work_unit"], row["verdict"], row["realised_ratio"]) == (42, "dollars at list prices", "no_prediction", None)
+    assert (row["saving_usd"], row["work_unit"], row["verdict"], row["realised_ratio"]) == (
+        42,
+        "dollars at list prices",
+        "no_prediction",
+        None,
+    )
 
 
 def test_too_few_days_are_no_verdict(governed) -> None:

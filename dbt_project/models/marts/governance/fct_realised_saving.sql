@@ -21,6 +21,9 @@ costs as (
     select 'workload', workload_key, usage_date, effective_cost, 'used GPU-hours', cast({{ gpu_seconds('used_weight', scaled=true) }} as decimal(38, 12))
     from {{ ref('int_attempt_days') }}
     union all
+    select 'node', node, usage_date, cost_usd, 'used GPU-hours', cast(used_seconds as decimal(38, 12))
+    from {{ ref('fct_gpu_utilization_daily') }}
+    union all
     select 'endpoint', endpoint, usage_date, allocated_cost_usd, 'successful requests', cast(requests_ok as decimal(38, 12))
     from {{ ref('fct_inference_unit_cost') }}
     union all
