@@ -20,14 +20,14 @@ AdoptedScope = Literal["account", "commitment", "endpoint", "model", "node", "po
 class CommitmentRules(BaseModel):
     """From where on a commitment is worth buying, resizing, or a word. Numbers reach SQL as `governance('levers.commitments.<field>')`.
 
-    observed_days: how far back the baseline looks. baseline_hours_ratio: the hourly on-demand cost that was there in at least this part
+    observed_days: how far back the baseline looks; minimum_days: fewer billed days are too few to commit on. baseline_hours_ratio: the hourly on-demand cost that was there in at least this part
     of the hours is the most that is ever recommended. discount_ratio: what a commitment takes off, where the own bill has no rate.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     observed_days: int = Field(default=28, ge=1, le=400)
-    minimum_days: int = Field(default=14, ge=1, le=400)
+    minimum_days: int = Field(default=21, ge=1, le=400)
     baseline_hours_ratio: Decimal = Field(default=Decimal("0.95"), gt=0, le=1, max_digits=7, decimal_places=6)
     discount_ratio: Decimal = Field(default=Decimal("0.25"), gt=0, lt=1, max_digits=7, decimal_places=6)
     minimum_saving_usd_per_month: Decimal = Field(default=Decimal(50), ge=0)

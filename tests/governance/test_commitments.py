@@ -312,6 +312,7 @@ def test_ids_are_text_and_nothing_else(built, filled) -> None:
         put(connection, "fct_storage_resource_daily", disk(hostile, account_id=hostile))
 
     [lever] = returned(built, filled(fill), "commitment_levers", *RELATIONS)
+    assert lever["explain"] == "apportion explain --account ''\"'\"'; drop table x; -- \"{{ env_var('\"'\"'HOME'\"'\"') }}'"
     assert lever["scope"] == hostile and json.loads(lever["evidence"])["account_id"] == hostile
 
 

@@ -44,7 +44,7 @@ ending as (
 
     select
         *,
-        {{ dbt.datediff('last_day', 'cast(ends_at as date)', 'day') }} as days_left,
+        {{ days_between('last_day', 'cast(ends_at as date)') }} as days_left,
         -- what the usage would cost more at list prices, a month; unknown where a list price is
         case when list_missing_cost_usd = 0 and covered_list_cost_usd is not null and is_use_told
             then {{ usd_per_month('(covered_list_cost_usd - committed_cost_usd)', 'observed_days') }} end as worth_usd_per_month

@@ -9,6 +9,11 @@ concat('{'
 , '}')
 {%- endmacro %}
 
+{#- Whole days from one date to another. -#}
+{% macro days_between(first, second) -%}
+{{ int_div(epoch_seconds('cast(' ~ second ~ ' as timestamp)') ~ ' - ' ~ epoch_seconds('cast(' ~ first ~ ' as timestamp)'), '86400') }}
+{%- endmacro %}
+
 {#- What a sum over some days is in an average month (365 / 12 days), rounded once, half to even. -#}
 {% macro usd_per_month(amount, days) -%}{{ scaled_amount(amount, '365', '12 * ' ~ days) }}{%- endmacro %}
 
@@ -36,7 +41,7 @@ select
     max(usage_date) as observed_to,
     coalesce(max(period_days), count(distinct usage_date)) as observed_days,
     max(period_days) as period_days,
-    max(case when period_days is null or {{ dbt.datediff('period_from', 'last_day', 'day') }} + 1 >= period_days then 1 else 0 end) = 1 as is_whole,
+    max(case when period_days is null or {{ days_between('period_from', 'last_day') }} + 1 >= period_days then 1 else 0 end) = 1 as is_whole,
     case when min(team) = max(team) then min(team) end as team,
     sum(used_cost_usd) as used_cost_usd,
     sum(unused_cost_usd) as unused_cost_usd,
@@ -56,11 +61,11 @@ from (
         from {{ daily }}
     ) as keyed
     -- a period's fee may stand further back than the window: reach back for it, by a month at most
-    where {{ dbt.datediff('usage_date', 'last_day', 'day') }} between 0 and {{ days }} + 31
+    where {{ days_between('usage_date', 'last_day') }} between 0 and {{ days }} + 31
 ) as reached
 where case
-    when period_from is null then {{ dbt.datediff('usage_date', 'last_day', 'day') }} < {{ days }}
-    else usage_date >= period_from and {{ dbt.datediff('period_from', 'usage_date', 'day') }} < period_days
+    when period_from is null then {{ days_between('usage_date', 'last_day') }} < {{ days }}
+    else usage_date >= period_from and {{ days_between('period_from', 'usage_date') }} < period_days
 end
 group by source, provider, commitment_kind, commitment_key
 {%- endmacro %}
@@ -84,7 +89,7 @@ window_rows as (
 
     select *
     from {{ coverage }}
-    where {{ dbt.datediff('usage_date', last_day(dim_date), 'day') }} between 0 and {{ governance('levers.commitments.observed_days') }} - 1
+    where {{ days_between('usage_date', last_day(dim_date)) }} between 0 and {{ governance('levers.commitments.observed_days') }} - 1
 
 ),
 
@@ -200,7 +205,7 @@ committed as (
     left join (
         select source, sum(unused_cost_usd) as unused_cost_usd
         from {{ daily }}
-        where {{ dbt.datediff('usage_date', last_day(dim_date), 'day') }} between 0 and {{ governance('levers.commitments.observed_days') }} - 1
+        where {{ days_between('usage_date', last_day(dim_date)) }} between 0 and {{ governance('levers.commitments.observed_days') }} - 1
         group by source
     ) as unused on priced.source = unused.source
 
@@ -277,9 +282,10 @@ select
         ('unused_usd', 'cast(unused_cost_usd as decimal(38, 12))', false),
         ('used_usd', 'cast(used_cost_usd as decimal(38, 12))', false),
         ('utilization_ratio', 'round(cast(used_cost_usd as double) / cast(committed_cost_usd as double), 6)', false)]) }} as evidence,
-    concat('What is unused stays unused. The dollars come back when the commitment ends',
-        coalesce(concat(' (', cast(cast(ends_at as date) as {{ dbt.type_string() }}), ')'), ' (the bill does not say when)'), ', or where the provider lets it be exchanged or sold.') as assumptions,
-    concat('Renew at ', {{ usd_text(usd_per_month('used_cost_usd', 'observed_days')) }}, ' a month instead of ', {{ usd_text(usd_per_month('committed_cost_usd', 'observed_days')) }},
+    case when commitment_kind = 'capacity_reservation' then 'Nobody needs the room that was kept: a capacity reservation has no term and can be made smaller at once.'
+    else concat('What is unused stays unused. The dollars come back when the commitment ends',
+        coalesce(concat(' (', cast(cast(ends_at as date) as {{ dbt.type_string() }}), ')'), ' (the bill does not say when)'), ', or where the provider lets it be exchanged or sold.') end as assumptions,
+    concat(case when commitment_kind = 'capacity_reservation' then 'Keep ' else 'Renew at ' end, {{ usd_text(usd_per_month('used_cost_usd', 'observed_days')) }}, ' a month instead of ', {{ usd_text(usd_per_month('committed_cost_usd', 'observed_days')) }},
         ', or move usage under it.') as action,
     concat('commitment/', commitment_key) as overlap_group,
     'apportion explain --cost-class unused_commitment' as explain
@@ -287,7 +293,7 @@ from ({{ commitment_windows(daily, dim_date, governance('levers.commitments.obse
 where is_use_told
     and committed_cost_usd > 0
     and unused_cost_usd >= {{ governance('levers.commitments.minimum_unused_usd', 'decimal(38, 12)') }}
-    and (period_days is not null or observed_days >= {{ governance('levers.commitments.minimum_days') }})
+    and (period_days is not null or observed_days >= {{ governance('levers.commitments.alert_days') }})
     and used_cost_usd * 1000000 < committed_cost_usd * {{ governance_ppm('levers.commitments.minimum_utilization_ratio') }}
 {%- endmacro %}
 
@@ -321,7 +327,7 @@ disks as (
         max(machine_count - inventoried_machine_count) as machines_without_inventory,
         sum(cost_usd) as cost_usd
     from dated
-    where {{ dbt.datediff('usage_date', 'billed_to', 'day') }} < wanted_days
+    where {{ days_between('usage_date', 'billed_to') }} < wanted_days
     group by source, account_id, resource_id, storage_kind, wanted_days
 
 )
@@ -362,7 +368,7 @@ select
     end as assumptions,
     concat('Ask ', coalesce(team, 'its account''s owner'), ', take a last snapshot where in doubt, then delete the ', storage_kind, '.') as action,
     concat('resource/', resource_id) as overlap_group,
-    concat('apportion explain --account ', coalesce(account_id, '''''')) as explain
+    concat('apportion explain --account ''', replace(coalesce(account_id, ''), '''', '''"''"'''), '''') as explain
 from disks
 where observed_days >= wanted_days
     and is_used = 0

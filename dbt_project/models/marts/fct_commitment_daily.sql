@@ -48,7 +48,7 @@ summed as (
         cast(sum(case when covered_list_cost is null and line_item_type <> 'CommitmentAmortisation' then coalesce(covered_cost, 0) else 0 end) as decimal(38, 12))
             as list_missing_cost_usd,
         -- how many days the longest fee is for: a reservation's fee is for its month and stands on the first day
-        max(case when is_fee and effective_cost <> 0 then greatest({{ int_div('window_to - window_from + 86399', '86400') }}, 1) end) as fee_days,
+        max(case when is_fee and (effective_cost <> 0 or line_item_type = 'RIFee') then greatest({{ int_div('window_to - window_from + 86399', '86400') }}, 1) end) as fee_days,
         max(commitment_ends_at) as ends_at,
         max(case when is_fee then 0 else 1 end) = 1 as has_usage
     from told

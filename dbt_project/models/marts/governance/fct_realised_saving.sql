@@ -50,7 +50,7 @@ days as (
         dim_date.usage_date >= adopted.adopted_on as is_after
     from adopted
     inner join {{ ref('dim_date') }} as dim_date
-        on {{ dbt.datediff('dim_date.usage_date', 'adopted.adopted_on', 'day') }} between 1 - {{ governance('levers.realised.measured_days') }} and {{ governance('levers.realised.baseline_days') }}
+        on {{ days_between('dim_date.usage_date', 'adopted.adopted_on') }} between 1 - {{ governance('levers.realised.measured_days') }} and {{ governance('levers.realised.baseline_days') }}
 
 ),
 
@@ -68,12 +68,13 @@ missing as (
     from (
         select
             expected.lever_kind, expected.scope_type, expected.scope, expected.adopted_on, expected.usage_date, billed.usage_date as billed_date,
+            min(billed.usage_date) over (partition by expected.lever_kind, expected.scope_type, expected.scope, expected.adopted_on, expected.source) as billed_from,
             count(billed.usage_date) over (partition by expected.lever_kind, expected.scope_type, expected.scope, expected.adopted_on, expected.source) * 2
                 >= count(*) over (partition by expected.lever_kind, expected.scope_type, expected.scope, expected.adopted_on, expected.source) as is_daily
         from (select days.*, sources.source from days cross join (select distinct source from billed) as sources) as expected
         left join billed on expected.source = billed.source and expected.usage_date = billed.usage_date
     ) as source_days
-    where is_daily and billed_date is null
+    where is_daily and billed_date is null and usage_date > billed_from
     group by lever_kind, scope_type, scope, adopted_on, usage_date
 
 ),
