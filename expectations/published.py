@@ -37,6 +37,8 @@ GRAINS: dict[str, tuple[str, ...]] = {
         "reason",
         "stage",
     ),
+    "fct_commitment_coverage": ("usage_date", "usage_hour", "source", "service", "region", "instance_family"),
+    "fct_commitment_daily": ("usage_date", "source", "commitment_kind", "commitment_id"),
     "fct_cost_daily": (
         "usage_date",
         "billing_period",
@@ -92,9 +94,11 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_method_sensitivity": ("usage_date", "team", "workload_key", "method"),
     "fct_model_quality": ("usage_date", "model", "model_version", "metric", "evaluation_set"),
     "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
+    "fct_realised_saving": ("lever_kind", "scope_type", "scope", "adopted_on"),
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
     "fct_run_cost": ("workload_key",),
     "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
+    "fct_storage_resource_daily": ("usage_date", "source", "account_id", "resource_id"),
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
     "fct_showback": ("usage_month", "team_kind", "team", "model", "environment", "cost_part", "cost_class"),
@@ -173,6 +177,15 @@ def _one_bill_for_a_node() -> Expectation:
         " where rated.is_rated and not charged.is_rated order by all"
     )
     return no_rows("a node is billed by a rate card or by a provider, never by both", query, column="node")
+
+
+def fct_commitment_daily(days: Collection[dt.date]) -> list[Expectation]:
+    """Commitments: used + unused is what was committed, to the last unit."""
+    query = (
+        "select usage_date, commitment_kind, commitment_id, cast(committed_cost_usd as varchar) as committed_usd from {batch}"
+        " where committed_cost_usd is distinct from used_cost_usd + unused_cost_usd"
+    )
+    return [no_rows("used and unused are what was committed", query, column="committed_cost_usd"), _exact("unused_cost_usd")]
 
 
 def fct_cost_daily(days: Collection[dt.date]) -> list[Expectation]:

@@ -48,6 +48,10 @@ TABLES = {
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
     f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST},"
     " node varchar, line_item_type varchar, window_start timestamp, window_end timestamp",
+    "fct_commitment_coverage": "usage_date date, usage_hour timestamp, source varchar, service varchar, region varchar, instance_family varchar,"
+    " on_demand_cost_usd decimal(38,12)",
+    "fct_commitment_daily": "usage_date date, source varchar, commitment_kind varchar, commitment_id varchar, committed_cost_usd decimal(38,12),"
+    " used_cost_usd decimal(38,12), unused_cost_usd decimal(38,12)",
     "fct_cost_daily": "usage_date date, billing_period date, stage varchar, rule_id varchar, source varchar, provider varchar, account_id varchar, team varchar,"
     " owner_team varchar, owner_basis varchar, model varchar, environment varchar, project varchar, workload_type varchar, service varchar, cost_class varchar,"
     " component varchar, reason varchar, pricing_category varchar, charge_category varchar, gpu_model varchar, pool varchar, allocation_count bigint,"
@@ -75,10 +79,12 @@ TABLES = {
     " delivered_cost decimal(38,12), unpublished_cost decimal(38,12), billed_cost_usd decimal(38,12),"
     " effective_cost_usd decimal(38,12), attributed_cost_usd decimal(38,12), quarantined_cost_usd decimal(38,12),"
     " delivery_residual decimal(38,12), allocation_residual_usd decimal(38,12)",
+    "fct_realised_saving": "lever_kind varchar, scope_type varchar, scope varchar, adopted_on date, saving_usd decimal(38,12)",
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), team varchar",
     "fct_method_sensitivity": "usage_date date, team varchar, workload_key varchar, method varchar, cost_usd decimal(38,12)",
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
+    "fct_storage_resource_daily": "usage_date date, source varchar, account_id varchar, resource_id varchar, cost_usd decimal(38,12)",
     "fct_telemetry_coverage": "usage_date date, node_key varchar, coverage_ratio decimal(9,6)",
     "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
     "fct_showback": "usage_month date, team_kind varchar, team varchar, model varchar, environment varchar, cost_part varchar, cost_class varchar,"
@@ -274,6 +280,9 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_model_quality": [(day, "churn", "3", "auc", "holdout", "0.87")],
         "fct_activity_sensitivity": [(day, "training_run/R", "R@1", "sm_active", 3)],
         "fct_telemetry_coverage": [(day, "n1|i-1", "0.9")],
+        "fct_commitment_daily": [(day, "aws", "savings_plan", "plan", 3, 2, 1)],
+        "fct_commitment_coverage": [(day, hour, "aws", "AmazonEC2", "us-east-1", "p4d", 10)],
+        "fct_storage_resource_daily": [(day, "aws", "111", "vol-1", 3)],
         "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],
         "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
     }

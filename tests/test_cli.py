@@ -37,6 +37,8 @@ def test_help_names_every_command(tmp_path):
         "close",
         "correct",
         "record-gpu",
+        "what-if",
+        "adopt-lever",
         "dbt",
         "version",
     ):

@@ -4,8 +4,8 @@
   'source', 'provider', 'billing_period', 'invoice_id', 'billing_account_id', 'account_id', 'usage_start', 'usage_end', 'service', 'service_category',
   'sku', 'region', 'resource_id', 'resource_alias', 'line_item_type', 'charge_category', 'charge_class', 'quarantine_reason',
   'cost_class', 'pricing_category', 'commitment_id', 'compute_kind', 'compute_seconds', 'usage_quantity', 'usage_unit', 'currency',
-  'source_cost', 'net_cost', 'billed_cost', 'effective_cost', 'list_cost', 'contracted_cost', 'tags', 'charge_description',
-  'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+  'source_cost', 'net_cost', 'billed_cost', 'effective_cost', 'list_cost', 'contracted_cost', 'covered_cost', 'covered_list_cost', 'commitment_kind', 'commitment_ends_at',
+  'tags', 'charge_description', 'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
 
 {% macro charge_split_columns() %}{{ return([
   'source', 'usage_start', 'usage_end', 'parent_resource_id', 'cluster', 'namespace', 'pod', 'pod_uid', 'split_component', 'split_cost',

@@ -1,5 +1,6 @@
 -- Law of money: the idle and unexplained dollars of the night's days, and with them the explained classes, are the ledger before distribution,
--- by account and class, in dollars and GPU-seconds; and every (class, reason) of the ledger has its place in the mapping of idle kinds.
+-- by account and class, in dollars and GPU-seconds; and every (class, reason) of the ledger has its place in the mapping of idle kinds. What nobody
+-- used of commitments is the same by commitment, and with what was used what was committed.
 with
 
 ledger as (
@@ -47,3 +48,20 @@ union all
 select distinct usage_date, concat(cost_class, '/', coalesce(reason, '')), 'no kind' as broken
 from ledger
 where idle_kind = 'unmapped'
+union all
+select usage_date, source, 'unused commitments' as broken
+from (
+    select usage_date, source, effective_cost as cost
+    from {{ ref('fct_charge_bucket') }}
+    where fixed_cost_class = 'unused_commitment' and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    union all
+    select usage_date, source, -unused_cost_usd
+    from {{ ref('fct_commitment_daily') }}
+    where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+) as unused
+group by usage_date, source
+having sum(cost) <> 0
+union all
+select usage_date, source, 'used and unused are not what was committed' as broken
+from {{ ref('fct_commitment_daily') }}
+where committed_cost_usd <> used_cost_usd + unused_cost_usd and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})

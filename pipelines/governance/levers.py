@@ -6,7 +6,9 @@ Belongs here: validation. Does not: any rule (values are in the policy file, SQL
 from __future__ import annotations
 
 import duckdb
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.governance.commitments import AdoptedLevers, CommitmentRules, OrphanedDiskRules, RealisedRules, write_commitments
 
 
 class LeversRules(BaseModel):
@@ -14,5 +16,11 @@ class LeversRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    commitments: CommitmentRules = CommitmentRules()
+    orphaned_disks: OrphanedDiskRules = OrphanedDiskRules()
+    realised: RealisedRules = RealisedRules()
+    adopted: AdoptedLevers = Field(default_factory=list)
+
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Replace this section's relations of the schema ``policy`` (lists; single values are written for it)."""
+        write_commitments(connection, self.commitments, self.orphaned_disks, self.realised, self.adopted)

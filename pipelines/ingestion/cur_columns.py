@@ -72,6 +72,7 @@ reservation_amortized_upfront_fee_for_billing_period | MONEY | the period's part
 reservation_net_amortized_upfront_fee_for_billing_period | MONEY | the same after negotiated discounts
 reservation_upfront_value | MONEY | what was paid upfront for the reservation
 reservation_net_upfront_value | MONEY | the same after negotiated discounts
+reservation_end_time | VARCHAR | when the reservation ends, as ISO 8601 text
 savings_plan_savings_plan_a_r_n | VARCHAR | the Savings Plan that covers or causes the row
 savings_plan_savings_plan_effective_cost | MONEY | amortised cost of the covered usage
 savings_plan_net_savings_plan_effective_cost | MONEY | the same after negotiated discounts
@@ -81,6 +82,7 @@ savings_plan_amortized_upfront_commitment_for_billing_period | MONEY | the perio
 savings_plan_net_amortized_upfront_commitment_for_billing_period | MONEY | the same after negotiated discounts
 savings_plan_recurring_commitment_for_billing_period | MONEY | the recurring part of the period's commitment
 savings_plan_net_recurring_commitment_for_billing_period | MONEY | the same after negotiated discounts
+savings_plan_end_time | VARCHAR | when the Savings Plan ends, as ISO 8601 text
 split_line_item_parent_resource_id | VARCHAR | the instance that a split (container) row restates
 split_line_item_reserved_usage | MONEY | what the container asked for
 split_line_item_actual_usage | MONEY | what the container used

@@ -53,7 +53,11 @@ bucketed as (
         cast(sum(billed_cost) as decimal(38, 12)) as billed_cost,
         cast(sum(effective_cost) as decimal(38, 12)) as effective_cost,
         cast(sum(list_cost) as decimal(38, 12)) as list_cost,
-        cast(sum(contracted_cost) as decimal(38, 12)) as contracted_cost
+        cast(sum(contracted_cost) as decimal(38, 12)) as contracted_cost,
+        cast(sum(covered_cost) as decimal(38, 12)) as covered_cost,
+        cast(sum(covered_list_cost) as decimal(38, 12)) as covered_list_cost,
+        {{ one_or_mixed('commitment_kind') }} as commitment_kind,
+        max(commitment_ends_at) as commitment_ends_at
     from charges
     group by all
 

@@ -58,7 +58,7 @@ converted as (
 
     select
         {%- for column in charge_columns() %}
-        {%- if column in allocated_bases() %}
+        {%- if column in allocated_bases() + ['covered_cost', 'covered_list_cost'] %}
         {{ converted_money(column, 'exchange_rate') }} as {{ column }},
         {%- else %}
         {{ column }},

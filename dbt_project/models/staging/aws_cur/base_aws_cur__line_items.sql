@@ -32,6 +32,8 @@ renamed as (
         line_item_currency_code as currency,
         nullif(savings_plan_savings_plan_a_r_n, '') as savings_plan_arn,
         nullif(reservation_reservation_a_r_n, '') as reservation_arn,
+        nullif(savings_plan_end_time, '') as savings_plan_end_time,
+        nullif(reservation_end_time, '') as reservation_end_time,
         {{ quantity('line_item_usage_amount') }} as usage_amount,
         {{ money('line_item_unblended_cost') }} as unblended_cost,
         {{ money('line_item_net_unblended_cost') }} as net_unblended_cost,

@@ -171,6 +171,10 @@ charges as (
         -- list and contracted prices stand on the usage that a purchase covers, and not a second time on the purchase or on what nobody used (B15)
         cast(case when is_true_up or is_prepayment or is_unused_commitment then 0 else list_cost end as decimal(38, 12)) as list_cost,
         cast(case when is_true_up or is_prepayment or is_unused_commitment then 0 else contracted_cost end as decimal(38, 12)) as contracted_cost,
+        cast(case when not is_true_up and line_item_type = 'CoveredUsage' then effective_cost end as decimal(38, 12)) as covered_cost,
+        cast(case when not is_true_up and line_item_type = 'CoveredUsage' then list_cost end as decimal(38, 12)) as covered_list_cost,
+        cast(null as {{ dbt.type_string() }}) as commitment_kind,
+        cast(null as timestamp) as commitment_ends_at,
         tags,
         case when is_true_up then concat('True-up of ', line_item_type) else charge_description end as charge_description,
         delivery_id,

@@ -64,6 +64,7 @@ described as (
         export_rows.*,
         skus.service_category,
         skus.is_fee,
+        skus.is_spend_fee,
         skus.is_spot,
         skus.compute_kind as sku_kind,
         coalesce(credit_sums.discount_cost, 0) as discount_cost,
@@ -73,6 +74,7 @@ described as (
         commitments.used_fee_cost,
         commitments.amortised_cost,
         coalesce(credit_sums.resource_commitment_cost, 0) + coalesce(credit_sums.spend_commitment_cost, 0) as commitment_cost,
+        coalesce(credit_sums.resource_commitment_cost, 0) as resource_commitment_cost,
         coalesce(adjustment_types.is_correction, false) as is_correction,
         adjustment_types.adjustment_type is null and export_rows.adjustment_type is not null as is_unknown_adjustment,
         -- a repriced row that repeats the quantity it corrects is no second usage, unless the first was negated as a whole
@@ -206,6 +208,26 @@ charges as (
             as decimal(38, 12)) as effective_cost,
         list_cost,
         contracted_cost,
+        cast(case
+            when part = 'amortisation' then amortised_cost
+            when part = 'charge' and not is_fee and cost_class is null and commitment_model is not null then net_cost
+        end as decimal(38, 12)) as covered_cost,
+        -- what commitments took off, at list prices; usage of the newer model is covered as a whole
+        cast(case
+            when part <> 'charge' or is_fee or cost_class is not null then null
+            when commitment_model is not null then list_cost
+            when commitment_cost <> 0 then {{ scaled_amount('list_cost', '-commitment_cost', 'cost') }}
+        end as decimal(38, 12)) as covered_list_cost,
+        case
+            when part in ('credit', 'unknown_credit') or is_unused_reservation then null
+            when is_fee then case when is_spend_fee then 'committed_use_spend' else 'committed_use_resource' end
+            when part = 'charge' and commitment_model is not null then 'committed_use_spend'
+            when commitment_cost = 0 then null
+            when resource_commitment_cost = commitment_cost then 'committed_use_resource'
+            when resource_commitment_cost = 0 then 'committed_use_spend'
+            else 'committed_use'
+        end as commitment_kind,
+        cast(null as timestamp) as commitment_ends_at,
         all_tags as tags,
         case when part = 'amortisation' then 'share of the day''s commitment fees' end as charge_description,
         delivery_id,
