@@ -137,7 +137,7 @@ placed as (
 compared as (
 
     select
-        summed.*,
+        summed.workload_key,
         trackers.tracker_run_id,
         coalesce(trackers.tracker_address, {{ templated_address('trackers.tracker_run_id') }}) as tracker_url,
         previous.workload_key as previous_workload_key,
@@ -148,15 +148,17 @@ compared as (
             when previous.workload_key is null then 'no_earlier_success'
             when summed.pricing_status <> 'priced' or previous.pricing_status <> 'priced' then 'not_priced'
         end as comparison_reason,
+        summed.run_cost_usd,
         previous.run_cost_usd as previous_cost_usd,
         {{ gpu_hours_of('summed.held_gpu_seconds') }} as held_hours,
         {{ gpu_hours_of('previous.held_gpu_seconds') }} as previous_held_hours,
         {{ work_hours_of('summed') }} as work_hours,
         {{ work_hours_of('previous') }} as previous_work_hours
     from summed
+    inner join placed on summed.workload_key = placed.workload_key
     left join trackers on summed.workload_key = trackers.workload_key
-    left join placed on summed.workload_key = placed.workload_key and summed.model is not null and summed.started_at is not null
-    left join summed as previous on substr(placed.previous_text, 14) = previous.workload_key
+    left join summed as previous
+        on substr(placed.previous_text, 14) = previous.workload_key and summed.model is not null and summed.started_at is not null
 
 ),
 
@@ -174,22 +176,22 @@ repriced as (
 final as (
 
     select
-        {%- for column in run_cost_columns() %}
-        {{ column }},
-        {%- endfor %}
-        tracker_run_id,
-        tracker_url,
-        previous_workload_key,
-        previous_run_id,
-        comparison_reason,
-        case when comparison_reason is null then previous_cost_usd end as previous_cost_usd,
-        case when comparison_reason is null then run_cost_usd - previous_cost_usd end as cost_change_usd,
-        case when comparison_reason is null and previous_cost_usd > 0 then cast(run_cost_usd as double) / cast(previous_cost_usd as double) end as cost_change_ratio,
-        cast(cost_for_work - previous_cost_usd as decimal(38, 12)) as work_change_usd,
-        cast(cost_for_time - cost_for_work as decimal(38, 12)) as activity_change_usd,
-        cast(cost_for_time - previous_cost_usd as decimal(38, 12)) as gpu_time_change_usd,
-        cast(run_cost_usd - cost_for_time as decimal(38, 12)) as price_change_usd
-    from repriced
+        summed.*,
+        repriced.tracker_run_id,
+        repriced.tracker_url,
+        repriced.previous_workload_key,
+        repriced.previous_run_id,
+        repriced.comparison_reason,
+        case when repriced.comparison_reason is null then repriced.previous_cost_usd end as previous_cost_usd,
+        case when repriced.comparison_reason is null then cast(repriced.run_cost_usd - repriced.previous_cost_usd as decimal(38, 12)) end as cost_change_usd,
+        case when repriced.comparison_reason is null and repriced.previous_cost_usd > 0
+            then cast(repriced.run_cost_usd as double) / cast(repriced.previous_cost_usd as double) end as cost_change_ratio,
+        cast(repriced.cost_for_time - repriced.previous_cost_usd as decimal(38, 12)) as gpu_time_change_usd,
+        cast(repriced.run_cost_usd - repriced.cost_for_time as decimal(38, 12)) as price_change_usd,
+        cast(repriced.cost_for_work - repriced.previous_cost_usd as decimal(38, 12)) as work_change_usd,
+        cast(repriced.cost_for_time - repriced.cost_for_work as decimal(38, 12)) as activity_change_usd
+    from summed
+    inner join repriced on summed.workload_key = repriced.workload_key
 
 )
 
