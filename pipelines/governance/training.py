@@ -51,7 +51,9 @@ class TrainingRules(BaseModel):
     @classmethod
     def _is_an_address_of_a_run(cls, url: str | None) -> str | None:
         if url is not None and (not url.startswith(("https://", "http://")) or url.count("{run_id}") != 1):
-            raise ValueError("an http(s) address with {run_id} where the run's id stands, such as https://mlflow.example.com/#/runs/{run_id}")
+            raise ValueError(
+                "an http(s) address with {run_id} where the run's id stands, such as https://mlflow.example.com/#/runs/{run_id}"
+            )
         return url
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:

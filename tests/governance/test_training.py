@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from math import comb, sqrt
-from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -24,6 +24,7 @@ from tests.dbt.running import compile_inline
 from tests.empty_warehouse import put
 
 FIRST = dt.date(2026, 9, 1)
+MODELS = "fct_model_version_run fct_model_version_cost fct_retrain_gain fct_retrain_cadence"
 NIGHTLY = {"model": "ranker", "team": "search", "environment": "production"}
 WORTH = {"training": {"models": {"ranker": {"metric": "accuracy", "value_per_quality_point_usd": 1000}}}}
 
@@ -99,7 +100,7 @@ def said(built: Settings) -> Callable[..., list[dict[str, Any]]]:
 
 
 def test_the_cost_of_a_version_includes_what_failed_before_it(governed) -> None:
-    connection = governed(filler(RUNS, QUALITY), WORTH)
+    connection = governed(filler(RUNS, QUALITY), WORTH, MODELS)
     rows = connection.execute(
         "select run_id, row_kind, version_cost_usd, own_cost_usd, own_interrupted_cost_usd, failed_run_cost_usd, running_run_cost_usd, run_count,"
         " failed_run_count, running_run_count, incomplete_reason from published.fct_model_version_cost order by started_at nulls last"
@@ -113,10 +114,11 @@ def test_the_cost_of_a_version_includes_what_failed_before_it(governed) -> None:
     assert one(connection, "select sum(version_cost_usd) as total from published.fct_model_version_cost") == {"total": Decimal(92)}
 
 
-def test_a_nightly_retrain_that_does_not_pay(governed) -> None:
+def test_a_nightly_retrain_that_does_not_pay(governed, said) -> None:
     """r1 has no version before it: 7 retrains for 6 x 10 + 14 = 74. A point (0.01) is worth $1,000 a year, so $1000/365 a night; the median gain of
     0.001 is a tenth of it."""
-    row = one(governed(filler(RUNS, QUALITY), WORTH), "select * from published.fct_retrain_cadence")
+    connection = governed(filler(RUNS, QUALITY), WORTH, MODELS)
+    row = one(connection, "select * from published.fct_retrain_cadence")
     expected = {
         **NIGHTLY, "window_to": dt.date(2026, 9, 10), "version_count": 8, "retrain_count": 7, "uncounted_version_count": 1, "open_run_count": 2,
         "open_cost_usd": Decimal(8), "retrain_cost_usd": Decimal(74),
@@ -151,11 +153,7 @@ def test_a_nightly_retrain_that_does_not_pay(governed) -> None:
         "it pays from a gain of 0.038586 accuracy per retrain on (median now 0.001000), or below $0.27 per retrain (now $10.57),"
         " or when it runs every 6.2 days or less often (now every 1.0)"
     )
-
-
-def test_the_lever_and_the_alert_of_that_retrain(governed, said) -> None:
-    """Day 2 to day 8 are 7 days: weekly would have been one retrain of $10.571428571429. 74 - that = 63.428571428571; x 365 / (12 x 7) a month."""
-    connection = governed(filler(RUNS, QUALITY), WORTH)
+    # the lever: day 2 to day 8 are 7 days, weekly would have been one retrain: 74 - 10.571428571429 = 63.428571428571; x 365 / (12 x 7) a month
     [lever] = said(connection, "training_levers")
     assert (lever["lever_kind"], lever["scope"], lever["team"]) == ("change_retrain_cadence", "ranker", "search")
     assert (lever["observed_from"], lever["observed_to"], lever["observed_days"]) == (dt.date(2026, 9, 2), dt.date(2026, 9, 8), 7)
@@ -170,36 +168,55 @@ def test_the_lever_and_the_alert_of_that_retrain(governed, said) -> None:
     assert json.loads(alert["evidence"])["cheapest_cadence"] == "weekly"
 
 
-@pytest.mark.parametrize(
-    ("governance", "quality", "reason"),
-    [
-        ({}, QUALITY, "value_per_quality_point_unknown"),
-        (WORTH, [], "quality_unknown"),
-        (WORTH, QUALITY[:5], "too_few_measured_gains"),  # four gains
-        ({"training": {"models": {"ranker": {"value_per_quality_point_usd": 1000, "evaluation_set": "other"}}}}, QUALITY, "quality_unknown"),
-        # value of the median 0.001: 38,000 x 0.1 / 365 = 10.41, of 0.0005 5.21; a retrain costs 10.57 in the mean, 10 in the median
-        ({"training": {"models": {"ranker": {"value_per_quality_point_usd": 38000}}}}, QUALITY, "a_few_dear_retrains"),
-        # high 13.70, low 6.85: on both sides of the cost
-        ({"training": {"models": {"ranker": {"value_per_quality_point_usd": 50000}}}}, QUALITY, "gain_too_near_break_even"),
-        # low 13.70 > 10.57, but gains up to 0.002 are chance
-        ({"training": {"models": {"ranker": {"value_per_quality_point_usd": 100000, "noise_floor": "0.002"}}}}, QUALITY, "gain_within_noise"),
-    ],
-)  # fmt: skip
-def test_what_is_not_certain_is_unknown_and_silent(governed, said, governance, quality, reason) -> None:
-    connection = governed(filler(RUNS, quality), governance)
-    row = one(connection, "select verdict, verdict_reason, break_even_gain, break_even_reason, what_would_change from published.fct_retrain_cadence")
-    assert (row["verdict"], row["verdict_reason"]) == ("unknown", reason)
-    assert (row["break_even_gain"] is None) == (row["break_even_reason"] is not None)
-    assert row["what_would_change"]
+UNCERTAIN: dict[str, tuple[dict[str, Any] | None, list[dict[str, Any]]]] = {
+    "value_per_quality_point_unknown": (None, QUALITY),
+    "quality_unknown": ({"value_per_quality_point_usd": 1000, "evaluation_set": "other"}, QUALITY),
+    "too_few_measured_gains": ({"value_per_quality_point_usd": 1000}, QUALITY[:5]),  # four gains
+    # a retrain costs 10.57 in the mean, 10 in the median; the median gain, which is the high one too, is worth 38,000 x 0.1 / 365 = 10.41
+    "a_few_dear_retrains": ({"value_per_quality_point_usd": 38_000}, QUALITY),
+    # high 13.70, low 6.85: on both sides of the cost
+    "gain_too_near_break_even": ({"value_per_quality_point_usd": 50_000}, QUALITY),
+    # low 13.70 > 10.57, but gains up to 0.002 are chance
+    "gain_within_noise": ({"value_per_quality_point_usd": 100_000, "noise_floor": "0.002"}, QUALITY),
+    "out_of_range": ({"value_per_quality_point_usd": 1_000_000_000, "quality_point": "0.000000000001"}, QUALITY),
+}
+
+
+def named(model: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows as those of another model, whose runs have names of their own."""
+    renamed = [row | {"model": model, "run_id": f"{model}-{row['run_id']}"} for row in rows]
+    return [row | ({"workload_key": f"training_run/{row['run_id']}"} if "workload_key" in row else {}) for row in renamed]
+
+
+def test_what_is_not_certain_is_unknown_and_silent(governed, said) -> None:
+    """One model per reason, each with the nights above."""
+    runs = [row for reason in UNCERTAIN for row in named(reason, RUNS)]
+    quality = [row for reason, (_, measurements) in UNCERTAIN.items() for row in named(reason, measurements)]
+    worth = {"training": {"models": {reason: worth for reason, (worth, _) in UNCERTAIN.items() if worth}}}
+    connection = governed(filler(runs, quality), worth, MODELS)
+    columns = "model, verdict, verdict_reason, retrain_count, break_even_gain is null, break_even_reason is null, what_would_change"
+    rows = connection.execute(f"select {columns} from published.fct_retrain_cadence order by model").fetchall()  # noqa: S608
+    assert [row[:4] for row in rows] == [(reason, "unknown", reason, 7) for reason in sorted(UNCERTAIN)]
+    assert all(no_gain != no_reason and change for *_, no_gain, no_reason, change in rows)
+    changes = {row[0]: row[-1] for row in rows}
+    assert changes["too_few_measured_gains"] == "measured gains of at least 5 retrains on one evaluation set; now 4"
+    assert changes["value_per_quality_point_unknown"].endswith(
+        "it pays if a point is worth more than $38585.71"
+    )  # 10.571428... x 0.01 / 0.001 x 365
     assert said(connection, "training_levers") == [] and said(connection, "training_alerts") == []
 
 
 def test_a_retrain_pays_where_even_the_low_gain_is_worth_more(governed, said) -> None:
     """The low gain of 0.0005: 100,000 x 0.05 / 365 = $13.70 > $10.57; repeated measurements differ by 0.0001 only."""
-    again = [measured(f"r{n}", n + 1, q, usage_date=at(n + 1, 13).date(), measured_at=at(n + 1, 13)) for n, q in ((2, "0.8011"), (3, "0.8019"))]
+    again = [
+        measured(f"r{n}", n + 1, q, usage_date=at(n + 1, 13).date(), measured_at=at(n + 1, 13)) for n, q in ((2, "0.8011"), (3, "0.8019"))
+    ]
     worth = {"training": {"models": {"ranker": {"value_per_quality_point_usd": 100_000}}}}
-    connection = governed(filler(RUNS, [*QUALITY, *again]), worth)
-    row = one(connection, "select verdict, noise_floor, noise_basis, value_per_retrain_low_usd, quality_gain_p50 from published.fct_retrain_cadence")
+    connection = governed(filler(RUNS, [*QUALITY, *again]), worth, MODELS)
+    row = one(
+        connection,
+        "select verdict, noise_floor, noise_basis, value_per_retrain_low_usd, quality_gain_p50 from published.fct_retrain_cadence",
+    )
     # a repeat after the next version's first measurement changes no gain
     assert row == {
         "verdict": "pays", "noise_floor": Decimal("0.0001"), "noise_basis": "repeated_measurements",
@@ -210,8 +227,11 @@ def test_a_retrain_pays_where_even_the_low_gain_is_worth_more(governed, said) ->
 
 def test_a_model_that_is_no_longer_trained_raises_nothing(governed, said) -> None:
     """The last version began on day 8; three intervals and a day later it is not active: day 20 is past that."""
-    connection = governed(filler(RUNS, QUALITY, days=20), WORTH)
-    assert one(connection, "select verdict, is_active from published.fct_retrain_cadence") == {"verdict": "does_not_pay", "is_active": False}
+    connection = governed(filler(RUNS, QUALITY, days=20), WORTH, MODELS)
+    assert one(connection, "select verdict, is_active from published.fct_retrain_cadence") == {
+        "verdict": "does_not_pay",
+        "is_active": False,
+    }
     assert said(connection, "training_levers") == [] and said(connection, "training_alerts") == []
 
 
@@ -228,8 +248,14 @@ def test_trials_are_part_of_their_parents_version_and_speak_for_it(governed) -> 
 
     workloads = [workload("p", 1, None, "succeeded"), workload("q", 2, None, "succeeded")]
     workloads += [workload(r["run_id"], 1, "q" if r["run_id"] == "d" else "p", r["outcome"]) for r in runs]
-    quality = [measured("a", 1, "0.7"), measured("c", 1, "0.9"), measured("q", 2, "0.95"), measured("d", 2, "0.99"), measured("nobody", 2, "0.1")]
-    connection = governed(filler(runs, quality, workloads))
+    quality = [
+        measured("a", 1, "0.7"),
+        measured("c", 1, "0.9"),
+        measured("q", 2, "0.95"),
+        measured("d", 2, "0.99"),
+        measured("nobody", 2, "0.1"),
+    ]
+    connection = governed(filler(runs, quality, workloads), None, MODELS)
     costs = "select run_id, version_cost_usd, own_interrupted_cost_usd, run_count from published.fct_model_version_cost order by 1"
     assert connection.execute(costs).fetchall() == [("p", 12, 5, 3), ("q", 6, 0, 1)]
     gains = "select run_id, quality, previous_quality, quality_gain, no_gain_reason from published.fct_retrain_gain order by 1"
@@ -243,12 +269,16 @@ def test_trials_are_part_of_their_parents_version_and_speak_for_it(governed) -> 
 def test_missing_dollars_are_never_nothing(governed) -> None:
     """r2 waits for its bill: no figure for it, and it is not a counted retrain. r0 began the day before the first published one."""
     runs = [run("r0", 0, 23, "succeeded", "9", first_usage_date=FIRST), *RUNS[:1], run("r2", 2, 1, "succeeded", None), *RUNS[2:4]]
-    connection = governed(filler(runs, []))
-    rows = connection.execute("select run_id, version_cost_usd, own_cost_usd, failed_run_cost_usd, incomplete_reason from published.fct_model_version_cost order by 1")
+    connection = governed(filler(runs, []), None, MODELS)
+    rows = connection.execute(
+        "select run_id, version_cost_usd, own_cost_usd, failed_run_cost_usd, incomplete_reason from published.fct_model_version_cost order by 1"
+    )
     assert rows.fetchall() == [
         ("r0", 9, 9, 0, "begins_before_first_day"), ("r1", 10, 10, 0, None), ("r2", None, None, 0, "not_priced"), ("r3", 10, 10, 0, None), ("r4", 10, 10, 0, None)
     ]  # fmt: skip
-    row = one(connection, "select version_count, retrain_count, uncounted_version_count, retrain_cost_usd from published.fct_retrain_cadence")
+    row = one(
+        connection, "select version_count, retrain_count, uncounted_version_count, retrain_cost_usd from published.fct_retrain_cadence"
+    )
     assert row == {"version_count": 5, "retrain_count": 3, "uncounted_version_count": 2, "retrain_cost_usd": Decimal(30)}
 
 
@@ -288,12 +318,24 @@ def test_versions_sum_to_the_runs_whatever_their_order(governed) -> None:
     shuffled = random.Random(8).sample(runs, len(runs))
     found = []
     for rows in (runs, shuffled):
-        connection = governed(filler(rows, QUALITY))
-        costs = connection.execute("select model, team, environment, workload_key, coalesce(version_cost_usd, 0) from published.fct_model_version_cost").fetchall()
+        connection = governed(filler(rows, QUALITY), None, MODELS)
+        costs = connection.execute(
+            "select model, team, environment, workload_key, coalesce(version_cost_usd, 0) from published.fct_model_version_cost"
+        ).fetchall()
         assert {tuple(row[:4]): row[4] for row in costs} == versions_by_hand(rows) and len(costs) == len(versions_by_hand(rows)) > 100
-        parts = " + ".join(f"coalesce({part}_cost_usd, 0)" for part in ("own", "failed_run", "preempted_run", "cancelled_run", "unknown_outcome_run", "running_run"))
-        assert connection.execute(f"select count(*) from published.fct_model_version_cost where coalesce(version_cost_usd, 0) <> {parts}").fetchall() == [(0,)]  # noqa: S608
-        found.append([connection.execute(f"select * from published.{table} order by all").fetchall() for table in ("fct_model_version_run", "fct_model_version_cost", "fct_retrain_cadence")])  # noqa: S608
+        parts = " + ".join(
+            f"coalesce({part}_cost_usd, 0)"
+            for part in ("own", "failed_run", "preempted_run", "cancelled_run", "unknown_outcome_run", "running_run")
+        )
+        assert connection.execute(
+            f"select count(*) from published.fct_model_version_cost where coalesce(version_cost_usd, 0) <> {parts}"
+        ).fetchall() == [(0,)]  # noqa: S608
+        found.append(
+            [
+                connection.execute(f"select * from published.{table} order by all").fetchall()
+                for table in ("fct_model_version_run", "fct_model_version_cost", "fct_retrain_cadence")
+            ]
+        )  # noqa: S608
     assert found[0] == found[1]
     assert sum(versions_by_hand(runs).values()) == sum((r["run_cost_usd"] or 0 for r in runs if r["model"] is not None), Decimal(0)) > 1000
 
@@ -304,7 +346,7 @@ def test_the_ranks_of_a_medians_interval_hold_it_nine_times_in_ten() -> None:
     source = (dbt.PROJECT / "macros" / "training.sql").read_text(encoding="utf-8")
     start = source.index("{% macro is_within_median")
     rule = Environment(autoescape=False).from_string(source[start : source.index("{%- endmacro %}", start)] + "{%- endmacro %}").module  # noqa: S701
-    query = f"select n, max(rank) from range(1, 401) as ns(n), range(1, 401) as ranks(rank) where rank <= n and {rule.is_within_median('rank', 'n')} group by n"
+    query = f"select n, max(rank) from range(1, 401) as ns(n), range(1, 401) as ranks(rank) where rank <= n and {rule.is_within_median('rank', 'n')} group by n"  # noqa: S608
     ranks = dict(duckdb.execute(query).fetchall())
     coverage = {n: 1 - 2 * sum(comb(n, i) for i in range(k)) / 2**n for n, k in ranks.items()}
     assert min(coverage[n] for n in range(5, 401)) >= 0.9
