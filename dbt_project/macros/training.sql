@@ -47,7 +47,7 @@ case when abs(cast({{ amount }} as double)) < 1e14 and abs(cast({{ amount }} as 
 {#- Over the stints of a run: the address that a label gives it in its tracker; only http and https, printable. -#}
 {% macro tracker_address(labels) -%}
 max(case when {{ labels }} like '%url"%' then nullif(regexp_extract(
-  coalesce({{ json_text(labels, 'tracker_url') }}, {{ json_text(labels, 'mlflow_run_url') }}, {{ json_text(labels, 'wandb_url') }}), '^https?://[!#-;=?-~]+$'), '') end)
+  coalesce({{ json_text(labels, 'tracker_url') }}, {{ json_text(labels, 'mlflow_run_url') }}, {{ json_text(labels, 'wandb_url') }}), '^https?:[/][/][!#-;=?-~]+$'), '') end)
 {%- endmacro %}
 
 {#- Over the stints of a run: its id in its tracker, where a tracker told of it or a label says so. -#}

@@ -327,15 +327,10 @@ def test_versions_sum_to_the_runs_whatever_their_order(governed) -> None:
             f"coalesce({part}_cost_usd, 0)"
             for part in ("own", "failed_run", "preempted_run", "cancelled_run", "unknown_outcome_run", "running_run")
         )
-        assert connection.execute(
-            f"select count(*) from published.fct_model_version_cost where coalesce(version_cost_usd, 0) <> {parts}"
-        ).fetchall() == [(0,)]  # noqa: S608
-        found.append(
-            [
-                connection.execute(f"select * from published.{table} order by all").fetchall()
-                for table in ("fct_model_version_run", "fct_model_version_cost", "fct_retrain_cadence")
-            ]
-        )  # noqa: S608
+        unequal = f"select count(*) from published.fct_model_version_cost where coalesce(version_cost_usd, 0) <> {parts}"  # noqa: S608
+        assert connection.execute(unequal).fetchall() == [(0,)]
+        tables = ("fct_model_version_run", "fct_model_version_cost", "fct_retrain_cadence")
+        found.append([connection.table(f"published.{table}").order("all").fetchall() for table in tables])
     assert found[0] == found[1]
     assert sum(versions_by_hand(runs).values()) == sum((r["run_cost_usd"] or 0 for r in runs if r["model"] is not None), Decimal(0)) > 1000
 

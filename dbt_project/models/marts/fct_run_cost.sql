@@ -124,13 +124,13 @@ summed as (
 placed as (
 
     select
-        *,
-        max(case when outcome = 'succeeded' then {{ started_text('started_at', 'workload_key') }} end) over (
+        workload_key,
+        max(case when outcome = 'succeeded' then run_text end) over (
             partition by model, team, environment
-            order by {{ started_text('started_at', 'workload_key') }}
+            order by run_text
             rows between unbounded preceding and 1 preceding
         ) as previous_text
-    from summed
+    from (select *, {{ started_text('coalesce(started_at, cast(first_usage_date as timestamp))', 'workload_key') }} as run_text from summed) as told
 
 ),
 
