@@ -93,8 +93,12 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_delivery_control": ("source", "delivery_id", "currency"),
     "fct_method_sensitivity": ("usage_date", "team", "workload_key", "method"),
     "fct_model_quality": ("usage_date", "model", "model_version", "metric", "evaluation_set"),
+    "fct_model_version_cost": ("model", "team", "environment", "workload_key"),
+    "fct_model_version_run": ("workload_key",),
     "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
     "fct_realised_saving": ("lever_kind", "scope_type", "scope", "adopted_on"),
+    "fct_retrain_cadence": ("model", "team", "environment"),
+    "fct_retrain_gain": ("workload_key", "metric", "evaluation_set"),
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
     "fct_run_cost": ("workload_key",),
     "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
@@ -116,6 +120,7 @@ ROUTES = ("telemetry", "tag", "rule", "none")
 COMPONENTS = ("gpu", "host", "other")
 REQUIRED_BASES = ("billed_cost", "effective_cost", "net_cost")
 BASES = (*REQUIRED_BASES, "list_cost", "contracted_cost")
+VERSION_PARTS = ("own", "failed_run", "preempted_run", "cancelled_run", "unknown_outcome_run", "running_run")
 GPU_CLASSES = ("used", "held_idle", "unallocated_idle", "stranded", "unattributed", "unknown")
 MONEY_TYPE = "DECIMAL(38,12)"
 # each class's seconds are rounded down to a millionth, as their sum is: the classes together lack less than this
@@ -310,7 +315,53 @@ def fct_idle_gpu(days: Collection[dt.date]) -> list[Expectation]:
 
 def fct_run_cost(days: Collection[dt.date]) -> list[Expectation]:
     """Runs."""
-    return [_ratio("workload_key"), _exact("run_cost_usd")]
+    parts = (
+        "select workload_key, run_cost_usd from {batch} where run_cost_usd <> gpu_cost_usd + host_cost_usd + other_component_cost_usd"
+        " or run_cost_usd <> spot_price_cost_usd + commitment_price_cost_usd + other_price_cost_usd"
+        " or cost_change_usd <> gpu_time_change_usd + price_change_usd or gpu_time_change_usd <> work_change_usd + activity_change_usd"
+    )
+    return [
+        _ratio("workload_key"),
+        _exact("run_cost_usd"),
+        no_rows("components, prices and the parts of a change sum to the run", parts, column="run_cost_usd"),
+    ]
+
+
+def fct_model_version_run(days: Collection[dt.date]) -> list[Expectation]:
+    """Which version a run belongs to."""
+    return [*_is_one_of("cost_role", ("version", "before_version", "open")), _exact("run_cost_usd")]
+
+
+def fct_model_version_cost(days: Collection[dt.date]) -> list[Expectation]:
+    """Versions: together all runs that name a model, none lost and none twice."""
+    parts = " + ".join(f"coalesce({part}_cost_usd, 0)" for part in VERSION_PARTS)
+    unequal = (
+        "select runs.cost as runs_cost_usd, versions.cost as versions_cost_usd from (select coalesce(sum(run_cost_usd), 0) as cost, count(*) as run_count"  # noqa: S608
+        " from published.fct_run_cost where model is not null) as runs, (select coalesce(sum(version_cost_usd), 0) as cost,"
+        " coalesce(sum(run_count), 0) as run_count from {batch}) as versions where runs.cost <> versions.cost or runs.run_count <> versions.run_count"
+    )
+    return [
+        *_is_one_of("row_kind", ("version", "open")),
+        no_rows("versions sum to the runs that name a model", unequal, column="version_cost_usd"),
+        no_rows(
+            "the parts of a version sum to it",
+            f"select model, workload_key, version_cost_usd from {{batch}} where coalesce(version_cost_usd, 0) <> {parts}",  # noqa: S608
+            column="version_cost_usd",
+        ),
+    ]
+
+
+def fct_retrain_cadence(days: Collection[dt.date]) -> list[Expectation]:
+    """Whether retraining pays: a break-even gain, or why there is none."""
+    key = "model, team, environment, break_even_gain, break_even_reason"
+    return [
+        *_is_one_of("verdict", ("pays", "does_not_pay", "unknown")),
+        no_rows(
+            "a break-even gain is missing exactly where a reason is given",
+            f"select {key} from {{batch}} where (break_even_gain is null) <> (break_even_reason is not null)",  # noqa: S608
+            column="break_even_gain",
+        ),
+    ]
 
 
 def fct_run_attempt_cost(days: Collection[dt.date]) -> list[Expectation]:

@@ -82,6 +82,16 @@ TABLES = {
     "fct_realised_saving": "lever_kind varchar, scope_type varchar, scope varchar, adopted_on date, saving_usd decimal(38,12)",
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
     "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), team varchar",
+    "fct_model_version_cost": "model varchar, team varchar, environment varchar, workload_key varchar, row_kind varchar, run_count bigint,"
+    " version_cost_usd decimal(38,12), own_cost_usd decimal(38,12), failed_run_cost_usd decimal(38,12), preempted_run_cost_usd decimal(38,12),"
+    " cancelled_run_cost_usd decimal(38,12), unknown_outcome_run_cost_usd decimal(38,12), running_run_cost_usd decimal(38,12)",
+    "fct_model_version_run": "workload_key varchar, model varchar, cost_role varchar, run_cost_usd decimal(38,12)",
+    "fct_retrain_cadence": "model varchar, team varchar, environment varchar, break_even_gain decimal(38,12), break_even_reason varchar, verdict varchar",
+    "fct_retrain_gain": "workload_key varchar, metric varchar, evaluation_set varchar, quality_gain decimal(38,12)",
+    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), model varchar,"
+    " gpu_cost_usd decimal(38,12), host_cost_usd decimal(38,12), other_component_cost_usd decimal(38,12), spot_price_cost_usd decimal(38,12),"
+    " commitment_price_cost_usd decimal(38,12), other_price_cost_usd decimal(38,12), cost_change_usd decimal(38,12),"
+    " gpu_time_change_usd decimal(38,12), price_change_usd decimal(38,12), work_change_usd decimal(38,12), activity_change_usd decimal(38,12)",
     "fct_method_sensitivity": "usage_date date, team varchar, workload_key varchar, method varchar, cost_usd decimal(38,12)",
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
     "fct_storage_resource_daily": "usage_date date, source varchar, account_id varchar, resource_id varchar, cost_usd decimal(38,12)",
@@ -300,6 +310,28 @@ def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int)
         " sum(allocation_count), sum(gpu_seconds), sum(billed_cost_usd), sum(cost_usd) from published.fct_cost_daily group by all"
     )
     connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?, null)", [f"generation {generation}", days])
+    of_training = (
+        "fct_run_cost",
+        "fct_run_attempt_cost",
+        "fct_model_version_run",
+        "fct_model_version_cost",
+        "fct_retrain_gain",
+        "fct_retrain_cadence",
+    )
+    for table in (*of_training, "fct_reconciliation", "fct_delivery_control"):
+        connection.execute(f"delete from published.{table}")  # noqa: S608
+    connection.execute(
+        "insert into published.fct_run_cost (workload_key, run_id, activity_ratio, run_cost_usd, model) values ('training_run/R', ?, 0.5, ?, 'churn')",
+        [f"generation {generation}", days],
+    )
+    connection.execute("insert into published.fct_model_version_run values ('training_run/R', 'churn', 'version', ?)", [days])
+    connection.execute(
+        "insert into published.fct_model_version_cost (model, workload_key, row_kind, run_count, version_cost_usd, own_cost_usd)"
+        " values ('churn', 'training_run/R', 'version', 1, $1, $1)",
+        [days],
+    )
+    connection.execute("insert into published.fct_retrain_gain values ('training_run/R', 'auc', 'holdout', null)")
+    connection.execute("insert into published.fct_retrain_cadence values ('churn', null, null, null, 'no_counted_retrain', 'unknown')")
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
     connection.execute(
         "insert into published.fct_delivery_control values ('aws', 'aws_cur', '2026-10', 'd1', 'USD', ?, ?, ?, 0, 0)",

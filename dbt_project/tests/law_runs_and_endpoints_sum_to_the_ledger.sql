@@ -40,7 +40,11 @@ runs as (
         sum(other_cost) as other_cost,
         sum(billed_cost) as billed_cost,
         sum(list_cost) as list_cost,
-        sum(distributed_cost) as distributed_cost
+        sum(distributed_cost) as distributed_cost,
+        sum(gpu_component_cost) as gpu_cost,
+        sum(host_component_cost) as host_cost,
+        sum(coalesce(list_missing_cost, 0)) as list_missing_cost,
+        count(effective_cost) = count(gpu_component_cost) as has_components
     from {{ ref('int_attempt_days') }}
     where workload_key not like 'endpoint/%'
     group by workload_key
@@ -70,3 +74,11 @@ where runs.cost is distinct from run_cost.run_cost_usd
     or runs.distributed_cost is distinct from run_cost.distributed_cost_usd
     or run_cost.run_cost_usd <> run_cost.succeeded_cost_usd + run_cost.failed_cost_usd + run_cost.preempted_cost_usd + run_cost.other_outcome_cost_usd
     or run_cost.run_cost_usd <> run_cost.used_cost_usd + run_cost.held_idle_cost_usd + run_cost.unknown_cost_usd + run_cost.other_cost_usd
+    or (runs.has_components and (
+        runs.gpu_cost is distinct from run_cost.gpu_cost_usd
+        or runs.host_cost is distinct from run_cost.host_cost_usd
+        or (runs.cost is not null and runs.list_missing_cost is distinct from run_cost.list_missing_cost_usd)))
+    or run_cost.run_cost_usd <> run_cost.gpu_cost_usd + run_cost.host_cost_usd + run_cost.other_component_cost_usd
+    or run_cost.run_cost_usd <> run_cost.spot_price_cost_usd + run_cost.commitment_price_cost_usd + run_cost.other_price_cost_usd
+    or run_cost.list_cost_usd <> run_cost.run_cost_usd - run_cost.list_missing_cost_usd
+        + coalesce(run_cost.spot_saving_usd, 0) + coalesce(run_cost.commitment_saving_usd, 0) + coalesce(run_cost.other_saving_usd, 0)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from pipelines import dbt
 from pipelines.settings import Settings
@@ -16,6 +17,16 @@ from pipelines.settings import Settings
 
 def run_dbt(settings: Settings, arguments: Sequence[str]) -> list[dbt.NodeResult]:
     """Every node's result, the failed ones included, where ``pipelines.dbt.invoke`` raises at the first."""
+    return [dbt._result(result) for result in _outcome(settings, arguments)]
+
+
+def compile_inline(settings: Settings, code: str) -> str:
+    """The SQL that dbt makes of ``code``, which may call the project's macros and ref() its models."""
+    [result] = _outcome(settings, ["compile", "--inline", code])
+    return result.node.compiled_code
+
+
+def _outcome(settings: Settings, arguments: Sequence[str]) -> list[Any]:
     from dbt.cli.main import dbtRunner
 
     full = [*arguments, "--project-dir", str(dbt.PROJECT), "--profiles-dir", str(dbt.PROJECT)]
@@ -24,4 +35,4 @@ def run_dbt(settings: Settings, arguments: Sequence[str]) -> list[dbt.NodeResult
         outcome = dbtRunner(manifest=dbt.kept_manifest()).invoke(full)
         dbt._close_connections()
     assert outcome.exception is None, outcome.exception
-    return [dbt._result(result) for result in outcome.result.results]
+    return list(outcome.result.results)

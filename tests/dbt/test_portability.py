@@ -25,7 +25,7 @@ ENGINE_MACROS = dbt.PROJECT / "macros" / "engine.sql"
 # Functions that both engines have under this name and with this meaning.
 COMMON = set(
     "ABS AVG BIT_COUNT BIT_OR CAST COALESCE CONCAT COUNT DENSE_RANK EXTRACT FLOOR GREATEST LAG LEAD LEAST LENGTH LOWER LPAD MAX MAX_BY MD5 MIN"
-    " NULLIF REGEXP_EXTRACT REGEXP_REPLACE REPLACE ROUND ROW_NUMBER SIGN SPLIT SUBSTRING SUM TRIM UPPER".split()
+    " NULLIF REGEXP_EXTRACT REGEXP_REPLACE REPLACE ROUND ROW_NUMBER SIGN SPLIT SQRT SUBSTRING SUM TRIM UPPER".split()
 )
 OWN = {
     "bigquery": {"DIV", "JSON_EXTRACT_SCALAR", "LOGICAL_OR", "MOD", "TIMESTAMP_MICROS", "TIMESTAMP_TRUNC", "TO_HEX"},
@@ -61,6 +61,8 @@ NEVER_NULL = {
     "requester_key",
     "unit_key",
     "unit_rank",
+    "unit_text",
+    "run_text",
 }
 # Spellings that only the embedded engine reads: allowed in a duckdb__ macro alone.
 ONE_ENGINE = re.compile(

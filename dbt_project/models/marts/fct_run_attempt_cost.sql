@@ -47,6 +47,14 @@ summed as (
         cast(sum(held_idle_cost) as decimal(38, 12)) as held_idle_cost,
         cast(sum(unknown_cost) as decimal(38, 12)) as unknown_cost,
         cast(sum(other_cost) as decimal(38, 12)) as other_cost,
+        {%- for component in ['gpu', 'host', 'other'] %}
+        case when {{ has_price_groups() }} then cast(sum({{ component }}_component_cost) as decimal(38, 12)) end as {{ component }}_component_cost,
+        {%- endfor %}
+        case when {{ has_price_groups() }} then cast(coalesce(sum(list_missing_cost), 0) as decimal(38, 12)) end as list_missing_cost,
+        {%- for group in price_groups() %}
+        case when {{ has_price_groups() }} then cast(coalesce(sum({{ group }}_price_cost), 0) as decimal(38, 12)) end as {{ group }}_price_cost,
+        {{ summed_saving(group ~ '_saving', group ~ '_list_missing_cost') }} as {{ group }}_saving,
+        {%- endfor %}
         cast(sum(distributed_cost) as decimal(38, 12)) as distributed_cost
     from attempt_days
     where workload_key not like 'endpoint/%'
@@ -96,6 +104,8 @@ final as (
         {{ gpu_seconds('summed.used_weight', scaled=true) }} as used_gpu_seconds,
         {{ gpu_seconds('summed.unbilled_weight') }} as held_unbilled_seconds,
         {{ gpu_seconds('summed.awaiting_weight') }} as awaiting_bill_gpu_seconds,
+        {{ gpu_seconds('summed.measured_weight') }} - {{ gpu_seconds('summed.used_weight', scaled=true) }} as idle_gpu_seconds,
+        {{ gpu_seconds('summed.held_weight') }} - {{ gpu_seconds('summed.measured_weight') }} as unknown_gpu_seconds,
         summed.cpu_only_seconds,
         case when summed.measured_weight > 0 then cast(summed.used_weight as double) / (cast(summed.measured_weight as double) * 1000000) end as activity_ratio,
         summed.activity_rung,
@@ -113,6 +123,14 @@ final as (
         summed.distributed_cost as distributed_cost_usd,
         summed.billed_cost as billed_cost_usd,
         summed.list_cost as list_cost_usd,
+        summed.list_missing_cost as list_missing_cost_usd,
+        summed.gpu_component_cost as gpu_cost_usd,
+        summed.host_component_cost as host_cost_usd,
+        summed.other_component_cost as other_component_cost_usd,
+        {%- for group in price_groups() %}
+        summed.{{ group }}_price_cost as {{ group }}_price_cost_usd,
+        summed.{{ group }}_saving as {{ group }}_saving_usd,
+        {%- endfor %}
         case when judged.is_rolled_back is not null then {{ gpu_seconds('coalesce(rolled_back.rolled_back_weight, 0)') }} end as rolled_back_gpu_seconds,
         case when judged.is_rolled_back is not null and summed.effective_cost is not null
             then coalesce(rolled_back.rolled_back_cost, cast(0 as decimal(38, 12))) end as rolled_back_cost_usd

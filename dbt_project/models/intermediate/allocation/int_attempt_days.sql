@@ -52,6 +52,15 @@ ledger as (
         sum(case when stage = 'allocated' and cost_class = 'held_idle' then effective_cost else 0 end) as held_idle_cost,
         sum(case when stage = 'allocated' and cost_class = 'unknown' then effective_cost else 0 end) as unknown_cost,
         sum(case when stage = 'allocated' and cost_class not in ('used', 'held_idle', 'unknown') then effective_cost else 0 end) as other_cost,
+        {%- for component in ['gpu', 'host', 'other'] %}
+        sum(case when stage = 'allocated' and component = '{{ component }}' then effective_cost else 0 end) as {{ component }}_component_cost,
+        {%- endfor %}
+        sum(case when stage = 'allocated' and list_cost is null then effective_cost end) as list_missing_cost,
+        {%- for group in price_groups() %}
+        sum(case when stage = 'allocated' and {{ price_group('pricing_category') }} = '{{ group }}' then effective_cost end) as {{ group }}_price_cost,
+        sum(case when stage = 'allocated' and {{ price_group('pricing_category') }} = '{{ group }}' then list_cost - effective_cost end) as {{ group }}_saving,
+        sum(case when stage = 'allocated' and {{ price_group('pricing_category') }} = '{{ group }}' and list_cost is null then effective_cost end) as {{ group }}_list_missing_cost,
+        {%- endfor %}
         sum(case when stage = 'distributed' then effective_cost else 0 end) as distributed_cost
     from {{ ref('fct_cost_allocation') }}
     where workload_key is not null and usage_date in (select usage_date from {{ ref('int_days') }})
@@ -106,7 +115,17 @@ joined as (
         cast(ledger.held_idle_cost as decimal(38, 12)) as held_idle_cost,
         cast(ledger.unknown_cost as decimal(38, 12)) as unknown_cost,
         cast(ledger.other_cost as decimal(38, 12)) as other_cost,
-        cast(coalesce(ledger.distributed_cost, 0) as decimal(38, 12)) as distributed_cost
+        cast(coalesce(ledger.distributed_cost, 0) as decimal(38, 12)) as distributed_cost,
+        {%- for component in ['gpu', 'host', 'other'] %}
+        cast(ledger.{{ component }}_component_cost as decimal(38, 12)) as {{ component }}_component_cost,
+        {%- endfor %}
+        -- NULL: nothing of that sort, or (a saving) nothing of it has a list price
+        {%- for group in price_groups() %}
+        cast(ledger.{{ group }}_price_cost as decimal(38, 12)) as {{ group }}_price_cost,
+        cast(ledger.{{ group }}_saving as decimal(38, 12)) as {{ group }}_saving,
+        cast(ledger.{{ group }}_list_missing_cost as decimal(38, 12)) as {{ group }}_list_missing_cost,
+        {%- endfor %}
+        cast(ledger.list_missing_cost as decimal(38, 12)) as list_missing_cost
     from keys
     left join ledger
         on keys.usage_date = ledger.usage_date and keys.workload_key = ledger.workload_key and keys.attempt_key = ledger.attempt_key
