@@ -1,0 +1,215 @@
+{#- When a day's spend is out of the ordinary: judged against the days before it, in whole millionths of a dollar. -#}
+
+{#- Days that are judged; days that each is compared with; days after which a new level is ordinary. -#}
+{% macro judged_days() %}{{ return(60) }}{% endmacro %}
+{% macro compared_days() %}{{ return(28) }}{% endmacro %}
+{% macro accepted_after_days() %}{{ return(7) }}{% endmacro %}
+
+{#- Rows of fct_cost_daily that spend anomalies look at: usage before distribution. Fees, taxes, credits and unused commitments are no run-rate. -#}
+{% macro is_watched_spend() -%}
+stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', 'Tax', 'Credit', 'Adjustment') and cost_class <> 'unused_commitment'
+{%- endmacro %}
+
+{#- CTEs ending in `<name>_flags`: the days of `points` out of the ordinary against the days of `comparables` before them.
+
+    With three weeks of history a day is compared with days of its own sort (Monday to Friday, or the weekend), spend only. It is too high when it is
+    over the floors, more than score + 12 / n robust deviations over the median (1.4826 x MAD, or half of what the highest day lies above the median), and
+    beyond the highest day by as much as that lies above the median; where the days themselves spread by more than their median (runs that start and stop), when it is over three
+    times the highest. It is too low when it is under a third of the lowest day of either sort. -#}
+{% macro judgements(name, points, comparables) -%}
+{{ name }}_pairs as (
+
+    select
+        points.point_key,
+        points.day_number,
+        points.measure,
+        points.micros,
+        comparables.micros as compared_micros,
+        points.is_weekend = comparables.is_weekend as is_alike
+    from {{ points }} as points
+    inner join {{ comparables }} as comparables
+        on points.point_key = comparables.point_key
+        and comparables.day_number < points.day_number
+        and comparables.day_number >= points.day_number - {{ compared_days() }}
+    where points.day_number > (select max(day_number) from {{ points }}) - {{ judged_days() }}
+
+),
+
+{{ name }}_sorts as (
+
+    select
+        point_key,
+        day_number,
+        coalesce(min(measure) = 'spend' and count(*) >= 20 and count(case when is_alike then 1 end) >= 5 and count(case when not is_alike then 1 end) >= 5, false) as is_aware
+    from {{ name }}_pairs
+    group by point_key, day_number
+
+),
+
+{{ name }}_compared as (
+
+    select pairs.*, sorts.is_aware, pairs.is_alike or not sorts.is_aware as is_compared
+    from {{ name }}_pairs as pairs
+    inner join {{ name }}_sorts as sorts on pairs.point_key = sorts.point_key and pairs.day_number = sorts.day_number
+
+),
+
+{{ name }}_ranges as (
+
+    select
+        point_key,
+        day_number,
+        min(micros) as micros,
+        min(measure) as measure,
+        bool_or(is_aware) as is_aware,
+        count(*) as all_days,
+        min(compared_micros) as lowest_micros,
+        sum(case when is_compared then 1 else 0 end) as compared_days,
+        sum(case when is_compared and compared_micros > 0 then 1 else 0 end) as spending_days,
+        max(case when is_compared then compared_micros end) as highest_micros,
+        {{ discrete_percentile('case when is_compared then compared_micros end', 0.1) }} as low_micros,
+        {{ median_of('case when is_compared then compared_micros end') }} as median_micros
+    from {{ name }}_compared
+    group by point_key, day_number
+
+),
+
+{{ name }}_spreads as (
+
+    select ranges.point_key, ranges.day_number, {{ median_of('abs(compared.compared_micros - ranges.median_micros)') }} as mad_micros
+    from {{ name }}_ranges as ranges
+    inner join {{ name }}_compared as compared
+        on ranges.point_key = compared.point_key and ranges.day_number = compared.day_number and compared.is_compared
+    group by ranges.point_key, ranges.day_number
+
+),
+
+{{ name }}_floors as (
+
+    select greatest(
+        {{ governance('anomalies.least_usd_per_day') }} * 1000000,
+        {{ int_div('coalesce(' ~ median_of("case when point_key = 'spend|all|all' then micros end") ~ ', 0) * ' ~ governance('anomalies.least_share_percent'), '100') }}
+    ) as floor_micros
+    from {{ points }}
+
+),
+
+{{ name }}_bars as (
+
+    select
+        ranges.*,
+        spreads.mad_micros,
+        floors.floor_micros,
+        ranges.highest_micros - ranges.low_micros > ranges.median_micros as is_lumpy,
+        case when ranges.highest_micros - ranges.low_micros > ranges.median_micros then 3 * ranges.highest_micros
+            else 2 * ranges.highest_micros - ranges.median_micros end as bar_micros,
+        greatest(2 * {{ int_div('14826 * spreads.mad_micros', '10000') }}, ranges.highest_micros - ranges.median_micros) as two_deviations_micros
+    from {{ name }}_ranges as ranges
+    inner join {{ name }}_spreads as spreads on ranges.point_key = spreads.point_key and ranges.day_number = spreads.day_number
+    cross join {{ name }}_floors as floors
+
+),
+
+{{ name }}_judged as (
+
+    select
+        *,
+        case
+            when spending_days >= 7 and compared_days >= {{ governance('anomalies.least_history_days') }}
+                and micros - median_micros >= floor_micros
+                and 100 * (micros - median_micros) >= {{ governance('anomalies.least_change_percent') }} * median_micros
+                and 2 * compared_days * (micros - median_micros) >= ({{ governance('anomalies.least_score') }} * compared_days + 12) * two_deviations_micros
+                and micros > bar_micros
+                then 'up'
+            when measure = 'spend' and all_days >= 14 and 3 * micros < lowest_micros and median_micros - micros >= floor_micros then 'down'
+        end as direction
+    from {{ name }}_bars
+
+),
+
+{{ name }}_flags as (
+
+    select
+        *,
+        -- the incident lasts while days stay beyond this
+        case direction
+            when 'up' then greatest(bar_micros, median_micros + {{ int_div(governance('anomalies.least_change_percent') ~ ' * median_micros', '100') }})
+            else {{ int_div('lowest_micros', '3') }}
+        end as limit_micros
+    from {{ name }}_judged
+    where direction is not null
+
+),
+
+{{ name }}_follows as (
+
+    select
+        flags.point_key,
+        flags.day_number,
+        min(case when (flags.direction = 'up' and points.micros <= flags.limit_micros) or (flags.direction = 'down' and points.micros >= flags.limit_micros)
+            then points.day_number end) as ordinary_again_day,
+        max(points.day_number) as seen_day
+    from {{ name }}_flags as flags
+    inner join {{ points }} as points
+        on flags.point_key = points.point_key
+        and points.day_number between flags.day_number and flags.day_number + {{ accepted_after_days() - 1 }}
+    group by flags.point_key, flags.day_number
+
+),
+
+{{ name }}_incidents as (
+
+    select
+        flags.*,
+        coalesce(follows.ordinary_again_day - 1, follows.seen_day) as until_day,
+        follows.ordinary_again_day is not null as has_ended
+    from {{ name }}_flags as flags
+    inner join {{ name }}_follows as follows on flags.point_key = follows.point_key and flags.day_number = follows.day_number
+
+)
+{%- endmacro %}
+
+{#- CTE `leaks`: days on which the medians of the last five weeks have risen by 8 % or more each, to at least 1.7 times: too slow for a day to stand out. Series
+    younger than eight weeks are growing up, not leaking. -#}
+{% macro leaks(points, floors) -%}
+weeks as (
+
+    select
+        points.point_key,
+        points.day_number,
+        {{ int_div('points.day_number - earlier.day_number', '7') }} as week,
+        count(*) as week_days,
+        {{ median_of('earlier.micros') }} as week_micros
+    from {{ points }} as points
+    inner join {{ points }} as earlier
+        on points.point_key = earlier.point_key and earlier.day_number <= points.day_number and earlier.day_number > points.day_number - 35
+    where points.measure = 'spend' and points.day_number > (select max(day_number) from {{ points }}) - 35 and points.first_day <= points.day_number - 56
+    group by points.point_key, points.day_number, {{ int_div('points.day_number - earlier.day_number', '7') }}
+
+),
+
+five_weeks as (
+
+    select
+        point_key,
+        day_number,
+        min(week_days) as least_days
+        {%- for week in range(5) %},
+        max(case when week = {{ week }} then week_micros end) as week_{{ week }}
+        {%- endfor %}
+    from weeks
+    group by point_key, day_number
+    having count(*) = 5
+
+),
+
+leaks as (
+
+    select five_weeks.*
+    from five_weeks
+    cross join {{ floors }} as floors
+    where least_days >= 5 and week_4 > 0 and 10 * week_0 >= 17 * week_4 and week_0 - week_4 >= floor_micros
+        {%- for week in range(4) %} and 100 * week_{{ week }} >= 108 * week_{{ week + 1 }}{% endfor %}
+
+)
+{%- endmacro %}
