@@ -121,7 +121,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
                 and 2 * compared_days * (micros - median_micros) >= ({{ governance('anomalies.least_score') }} * compared_days + 12) * two_deviations_micros
                 and micros > bar_micros
                 then 'up'
-            when measure = 'spend' and all_days >= 14 and 3 * micros < lowest_micros and median_micros - micros >= floor_micros then 'down'
+            when measure = 'spend' and not is_lumpy and all_days >= 14 and 3 * micros < lowest_micros and median_micros - micros >= floor_micros then 'down'
         end as direction
     from {{ name }}_bars
 
@@ -146,25 +146,37 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
     select
         flags.point_key,
         flags.day_number,
+        points.day_number as followed_day,
+        (flags.direction = 'up' and points.micros > flags.limit_micros) or (flags.direction = 'down' and points.micros < flags.limit_micros) as is_beyond,
         min(case when (flags.direction = 'up' and points.micros <= flags.limit_micros) or (flags.direction = 'down' and points.micros >= flags.limit_micros)
-            then points.day_number end) as ordinary_again_day,
-        max(points.day_number) as seen_day
+            then points.day_number end) over (partition by flags.point_key, flags.day_number) as ordinary_again_day
     from {{ name }}_flags as flags
     inner join {{ points }} as points
         on flags.point_key = points.point_key
         and points.day_number between flags.day_number and flags.day_number + {{ accepted_after_days() - 1 }}
-    group by flags.point_key, flags.day_number
+    -- days of the other sort say nothing where sorts are told apart
+    inner join {{ points }} as starts
+        on flags.point_key = starts.point_key and flags.day_number = starts.day_number and (not flags.is_aware or starts.is_weekend = points.is_weekend)
+
+),
+
+{{ name }}_ends as (
+
+    select
+        point_key,
+        day_number,
+        min(ordinary_again_day) as ordinary_again_day,
+        max(case when is_beyond and followed_day < coalesce(ordinary_again_day, followed_day + 1) then followed_day end) as until_day
+    from {{ name }}_follows
+    group by point_key, day_number
 
 ),
 
 {{ name }}_incidents as (
 
-    select
-        flags.*,
-        coalesce(follows.ordinary_again_day - 1, follows.seen_day) as until_day,
-        follows.ordinary_again_day is not null as has_ended
+    select flags.*, ends.until_day, ends.ordinary_again_day is not null as has_ended
     from {{ name }}_flags as flags
-    inner join {{ name }}_follows as follows on flags.point_key = follows.point_key and flags.day_number = follows.day_number
+    inner join {{ name }}_ends as ends on flags.point_key = ends.point_key and flags.day_number = ends.day_number
 
 )
 {%- endmacro %}

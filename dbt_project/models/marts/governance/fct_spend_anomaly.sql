@@ -113,20 +113,40 @@ related as (
         narrow.incident_key as narrow_key,
         wide.series_kind as wide_kind,
         narrow.series_kind as narrow_kind,
-        10 * abs(narrow.excess_micros) >= 7 * abs(wide.excess_micros) as is_explained
+        narrow.team,
+        narrow.model,
+        narrow.environment,
+        10 * abs(narrow.excess_micros) >= 7 * abs(wide.excess_micros)
+            or (wide.shape = 'leak' and narrow.shape = 'leak' and narrow.from_day < wide.from_day) as has_most
     from named as wide
     inner join named as narrow
         on wide.direction = narrow.direction and wide.measure = narrow.measure
-        and narrow.from_day <= wide.until_day + 1 and wide.from_day <= narrow.until_day + 1
+        -- what creeps shows in one series weeks before another
+        and narrow.from_day <= wide.until_day + case when wide.shape = 'leak' and narrow.shape = 'leak' then 28 else 1 end
+        and wide.from_day <= narrow.until_day + case when wide.shape = 'leak' and narrow.shape = 'leak' then 28 else 1 end
         and wide.depth < narrow.depth
-        and (wide.series_kind = 'all' or (wide.team = narrow.team and wide.series_kind in ('team', 'team_environment')) or (wide.series_kind = 'source' and narrow.source is null))
+        and (
+            wide.series_kind = 'all'
+            or (wide.series_kind = 'source' and narrow.source is null)
+            or (wide.series_kind in ('team', 'team_environment') and wide.team = narrow.team)
+        )
 
 ),
 
+-- one narrow series has most of it, and no other of its sort shows anything: it explains the wide one. Several at once have a cause in common. A
+-- source is where money is charged, not who spends it: whoever does is told instead.
 explained as (
 
-    -- a source is where money is charged, not who spends it: whoever does is told instead
-    select wide_key as incident_key from related where narrow_kind <> 'source' and (is_explained or wide_kind = 'source')
+    select wide_key as incident_key
+    from related
+    where narrow_kind <> 'source'
+    group by wide_key, wide_kind
+    having wide_kind = 'source'
+        or (
+            max(case when has_most then 1 else 0 end) = 1
+            and (wide_kind <> 'all' or count(distinct team) = 1)
+            and (wide_kind <> 'team' or (count(distinct model) <= 1 and count(distinct environment) <= 1))
+        )
 
 ),
 
