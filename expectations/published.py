@@ -59,9 +59,11 @@ GRAINS: dict[str, tuple[str, ...]] = {
         "gpu_model",
         "pool",
     ),
+    "fct_budget_status": ("budget_id", "period_start"),
     "fct_cost_estimate": ("usage_date", "node_key", "workload_key", "attempt_key", "cost_class", "pricing_status"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_energy": ("usage_date", "node_key", "holder", "attempt_key"),
+    "fct_forecast_backtest": ("series_key", "horizon_days"),
     "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
     "fct_gpu_utilization_daily": ("usage_date", "gpu_key"),
     "fct_idle_cost": (
@@ -93,6 +95,8 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
     "fct_run_cost": ("workload_key",),
     "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
+    "fct_spend_anomaly": ("incident_id",),
+    "fct_spend_forecast": ("series_key", "forecast_date"),
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
@@ -170,6 +174,24 @@ def _one_bill_for_a_node() -> Expectation:
         " where rated.is_rated and not charged.is_rated order by all"
     )
     return no_rows("a node is billed by a rate card or by a provider, never by both", query, column="node")
+
+
+def fct_budget_status(days: Collection[dt.date]) -> list[Expectation]:
+    """A budget is never called ok while a price or a day is missing."""
+    silent = (
+        "select budget_id, period_start from {batch}"  # noqa: S608
+        " where status = 'ok' and (unpriced_reason is not null or unpriced_days > 0 or missing_days > 0 or actual_usd >= amount_usd)"
+    )
+    return [no_rows(silent, "budgets that pass although something is missing")]
+
+
+def fct_spend_anomaly(days: Collection[dt.date]) -> list[Expectation]:
+    """The parts of a change sum to it."""
+    torn = (
+        "select incident_id from {batch}"  # noqa: S608
+        " where change_usd <> actual_usd - baseline_usd or change_usd <> price_usd + volume_usd + mix_usd + utilization_usd + other_usd"
+    )
+    return [no_rows(torn, "incidents whose parts do not sum to the change")]
 
 
 def fct_cost_daily(days: Collection[dt.date]) -> list[Expectation]:

@@ -50,6 +50,12 @@ TABLES = {
     " owner_team varchar, owner_basis varchar, model varchar, environment varchar, project varchar, workload_type varchar, service varchar, cost_class varchar,"
     " component varchar, reason varchar, pricing_category varchar, charge_category varchar, gpu_model varchar, pool varchar, allocation_count bigint,"
     " gpu_seconds decimal(38,6), billed_cost_usd decimal(38,12), cost_usd decimal(38,12)",
+    "fct_budget_status": "budget_id varchar, period_start date, amount_usd decimal(38,12), actual_usd decimal(38,12), unpriced_days bigint,"
+    " missing_days bigint, unpriced_reason varchar, status varchar",
+    "fct_forecast_backtest": "series_key varchar, horizon_days bigint, absolute_error_usd decimal(38,12), coverage_ratio double",
+    "fct_spend_anomaly": "incident_id varchar, baseline_usd decimal(38,12), actual_usd decimal(38,12), change_usd decimal(38,12),"
+    " price_usd decimal(38,12), volume_usd decimal(38,12), mix_usd decimal(38,12), utilization_usd decimal(38,12), other_usd decimal(38,12)",
+    "fct_spend_forecast": "series_key varchar, forecast_date date, forecast_usd decimal(38,12)",
     "fct_cost_estimate": "usage_date date, node_key varchar, workload_key varchar, attempt_key varchar, cost_class varchar, pricing_status varchar,"
     " estimated_cost_usd decimal(38,12), effective_cost_usd decimal(38,12), difference_usd decimal(38,12), reason varchar",
     "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",

@@ -182,7 +182,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
 {%- endmacro %}
 
 {#- CTE `leaks`: days on which the medians of the last five weeks have risen by 8 % or more each, to at least 1.7 times: too slow for a day to stand out. Series
-    younger than eight weeks are growing up, not leaking. -#}
+    younger than eight weeks are growing up, not leaking, and those that spread by more than 1.25 medians within a week start and stop. -#}
 {% macro leaks(points, floors) -%}
 weeks as (
 
@@ -191,6 +191,7 @@ weeks as (
         points.day_number,
         {{ int_div('points.day_number - earlier.day_number', '7') }} as week,
         count(*) as week_days,
+        max(earlier.micros) - min(earlier.micros) as range_micros,
         {{ median_of('earlier.micros') }} as week_micros
     from {{ points }} as points
     inner join {{ points }} as earlier
@@ -205,7 +206,9 @@ five_weeks as (
     select
         point_key,
         day_number,
-        min(week_days) as least_days
+        min(week_days) as least_days,
+        -- what starts and stops within a week rises by chance
+        max(case when 4 * range_micros > 5 * week_micros then 1 else 0 end) = 1 as is_lumpy
         {%- for week in range(5) %},
         max(case when week = {{ week }} then week_micros end) as week_{{ week }}
         {%- endfor %}
@@ -220,7 +223,7 @@ leaks as (
     select five_weeks.*
     from five_weeks
     cross join {{ floors }} as floors
-    where least_days >= 5 and week_4 > 0 and 10 * week_0 >= 17 * week_4 and week_0 - week_4 >= floor_micros
+    where least_days >= 5 and not is_lumpy and week_4 > 0 and 10 * week_0 >= 17 * week_4 and week_0 - week_4 >= floor_micros
         {%- for week in range(4) %} and 100 * week_{{ week }} >= 108 * week_{{ week + 1 }}{% endfor %}
 
 )
