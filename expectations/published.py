@@ -182,7 +182,7 @@ def fct_budget_status(days: Collection[dt.date]) -> list[Expectation]:
         "select budget_id, period_start from {batch}"  # noqa: S608
         " where status = 'ok' and (unpriced_reason is not null or unpriced_days > 0 or missing_days > 0 or actual_usd >= amount_usd)"
     )
-    return [no_rows(silent, "budgets that pass although something is missing")]
+    return [no_rows("no budget passes while a price or a day is missing", silent, column="status")]
 
 
 def fct_spend_anomaly(days: Collection[dt.date]) -> list[Expectation]:
@@ -191,7 +191,7 @@ def fct_spend_anomaly(days: Collection[dt.date]) -> list[Expectation]:
         "select incident_id from {batch}"  # noqa: S608
         " where change_usd <> actual_usd - baseline_usd or change_usd <> price_usd + volume_usd + mix_usd + utilization_usd + other_usd"
     )
-    return [no_rows(torn, "incidents whose parts do not sum to the change")]
+    return [no_rows("the parts of a change sum to it", torn, column="change_usd")]
 
 
 def fct_cost_daily(days: Collection[dt.date]) -> list[Expectation]:
