@@ -15,7 +15,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
     With three weeks of history a day is compared with days of its own sort (Monday to Friday, or the weekend), spend only. It is too high when it is
     over the floors, more than score + 12 / n robust deviations over the median (1.4826 x MAD, or half of what the highest day lies above the median), and
     beyond the highest day by as much as that lies above the median; where the days themselves spread by more than their median (runs that start and stop), when it is over three
-    times the highest. It is too low when it is under a third of the lowest day of either sort. -#}
+    times the highest; a weekend day has to pass the highest working day too. It is too low when it is under a third of the lowest day of either sort. -#}
 {% macro judgements(name, points, comparables) -%}
 {{ name }}_pairs as (
 
@@ -64,6 +64,8 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
         bool_or(is_aware) as is_aware,
         count(*) as all_days,
         min(compared_micros) as lowest_micros,
+        max(compared_micros) as highest_of_all_micros,
+        5 * (max(compared_micros) - {{ discrete_percentile('compared_micros', 0.1) }}) > 6 * {{ median_of('compared_micros') }} as is_lumpy_over_all,
         sum(case when is_compared then 1 else 0 end) as compared_days,
         sum(case when is_compared and compared_micros > 0 then 1 else 0 end) as spending_days,
         max(case when is_compared then compared_micros end) as highest_micros,
@@ -100,9 +102,13 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
         ranges.*,
         spreads.mad_micros,
         floors.floor_micros,
-        ranges.highest_micros - ranges.low_micros > ranges.median_micros as is_lumpy,
-        case when ranges.highest_micros - ranges.low_micros > ranges.median_micros then 3 * ranges.highest_micros
-            else 2 * ranges.highest_micros - ranges.median_micros end as bar_micros,
+        ranges.is_lumpy_over_all or ranges.highest_micros - ranges.low_micros > ranges.median_micros as is_lumpy,
+        -- eight days of weekends are few: there the highest of the working days has to be passed too
+        greatest(
+            case when ranges.is_lumpy_over_all or ranges.highest_micros - ranges.low_micros > ranges.median_micros then 3 * ranges.highest_micros
+                else 2 * ranges.highest_micros - ranges.median_micros end,
+            case when ranges.compared_days < 12 then ranges.highest_of_all_micros else 0 end
+        ) as bar_micros,
         greatest(2 * {{ int_div('14826 * spreads.mad_micros', '10000') }}, ranges.highest_micros - ranges.median_micros) as two_deviations_micros
     from {{ name }}_ranges as ranges
     inner join {{ name }}_spreads as spreads on ranges.point_key = spreads.point_key and ranges.day_number = spreads.day_number

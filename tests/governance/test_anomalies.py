@@ -136,7 +136,10 @@ def test_the_parts_are_those_of_an_exact_oracle_in_any_order_of_rows(spend_model
     for _ in range(4):
         base = {model: (rng.randint(300, 900), rng.randint(80, 200), 0) for model in ("A100", "H100", "L4")}
         base = {model: (usd, hours, hours - rng.randint(5, 30)) for model, (usd, hours, _) in base.items()}
-        new = {model: (usd * rng.randint(2, 5), hours * rng.randint(1, 4), busy + rng.randint(0, 40)) for model, (usd, hours, busy) in base.items()}
+        new = {
+            model: (usd * rng.randint(2, 5), hours * rng.randint(1, 4), busy + rng.randint(0, 40))
+            for model, (usd, hours, busy) in base.items()
+        }
         rows = [
             row for n in range(12) for model, (usd, hours, busy) in (new if n == 11 else base).items()
             for row in gpu(n, usd, hours, hours - min(busy, hours), gpu_model=model)
@@ -146,7 +149,9 @@ def test_the_parts_are_those_of_an_exact_oracle_in_any_order_of_rows(spend_model
         rng.shuffle(rows)
         dates = [{"usage_date": START + dt.timedelta(n)} for n in range(12)]
         (found,) = incidents(spend_models, {"dim_date": dates, "fct_cost_daily": rows})
-        assert {name: abs(Fraction(found[f"{name}_usd"]) - part) < Fraction(1, 100000) for name, part in exact.items()} == dict.fromkeys(exact, True)
+        assert {name: abs(Fraction(found[f"{name}_usd"]) - part) < Fraction(1, 100000) for name, part in exact.items()} == dict.fromkeys(
+            exact, True
+        )
         rng.shuffle(rows)
         assert incidents(spend_models, {"dim_date": dates, "fct_cost_daily": rows}) == [found]
 
@@ -155,7 +160,8 @@ def test_a_fall_on_the_last_told_day_may_be_missing_data(spend_models) -> None:
     rows = Company(4, days=40, parts=PARTS[:4]).rows()
     last = START + dt.timedelta(39)
     rows["fct_cost_daily"] = [
-        row | {"cost_usd": row["cost_usd"] / 100} if row["usage_date"] == last and row["source"] == "aws" else row for row in rows["fct_cost_daily"]
+        row | {"cost_usd": row["cost_usd"] / 100} if row["usage_date"] == last and row["source"] == "aws" else row
+        for row in rows["fct_cost_daily"]
     ]
     found = incidents(spend_models, rows)
     assert found

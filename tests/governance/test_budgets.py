@@ -152,7 +152,11 @@ def test_scopes_overlap_and_say_what_they_pay_for(spend_models) -> None:
 
 def test_validity_cuts_a_period_and_quarters_are_calendar_quarters(spend_models) -> None:
     ledger = [spend(n, 10) for n in range(1, 11)]
-    budgets = [NLP | {"valid_from": "2026-10-04", "valid_to": "2026-10-09"}, NLP | {"id": "q", "period": "quarter"}, NLP | {"id": "past", "valid_to": "2026-09-01"}]
+    budgets = [
+        NLP | {"valid_from": "2026-10-04", "valid_to": "2026-10-09"},
+        NLP | {"id": "q", "period": "quarter"},
+        NLP | {"id": "past", "valid_to": "2026-09-01"},
+    ]
     found = status(spend_models, ledger, budgets)
     # the 4th to the 8th: five days at $10
     assert found["nlp", day(4)]["actual_usd"] == Decimal(50)
@@ -165,7 +169,9 @@ def test_validity_cuts_a_period_and_quarters_are_calendar_quarters(spend_models)
 
 def test_taxes_and_fees_are_spent_but_no_run_rate(spend_models) -> None:
     # $10 a day and $500 of tax on the 3rd: the forecast of the month is $310 + $500, not 31 x $60
-    ledger = [spend(n, 10) for n in range(1, 11)] + [spend(3, 500, charge_category="Tax", cost_class="tax_and_fees", component="other", gpu_seconds=None)]
+    ledger = [spend(n, 10) for n in range(1, 11)] + [
+        spend(3, 500, charge_category="Tax", cost_class="tax_and_fees", component="other", gpu_seconds=None)
+    ]
     found = status(spend_models, ledger, [NLP | {"amount_usd": 5000}])["nlp", OCTOBER]
     assert (found["actual_usd"], found["forecast_usd"], found["status"]) == (Decimal(600), Decimal(810), "ok")
 
@@ -195,5 +201,7 @@ def test_the_models_run_by_dbt(governed) -> None:
         put(connection, "fct_cost_daily", [spend(n, 100) for n in range(1, 11)])
 
     connection = governed(fill, {"budgets": [NLP]})
-    assert connection.execute("select budget_id, actual_usd, status from published.fct_budget_status").fetchall() == [("nlp", Decimal(1000), "over")]
+    assert connection.execute("select budget_id, actual_usd, status from published.fct_budget_status").fetchall() == [
+        ("nlp", Decimal(1000), "over")
+    ]
     assert connection.execute("select count(*) from published.fct_spend_anomaly").fetchone() == (0,)

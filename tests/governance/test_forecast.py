@@ -18,7 +18,9 @@ def company(models, usd, lumps=(), least=None):
     dates = [{"usage_date": MONDAY + dt.timedelta(n)} for n, amount in enumerate(usd) if amount is not None]
     ledger = [spend(1, amount) | {"usage_date": MONDAY + dt.timedelta(n)} for n, amount in enumerate(usd) if amount is not None]
     ledger += [
-        spend(1, amount, team=None, owner_team=None, charge_category=category, cost_class="tax_and_fees", gpu_seconds=None, component="other")
+        spend(
+            1, amount, team=None, owner_team=None, charge_category=category, cost_class="tax_and_fees", gpu_seconds=None, component="other"
+        )
         | {"usage_date": MONDAY + dt.timedelta(n)}
         for n, category, amount in lumps
     ]
@@ -67,7 +69,9 @@ def test_ten_days_of_history_give_their_mean_and_no_interval(spend_models) -> No
 def test_a_fee_of_last_month_comes_again_and_a_credit_does_not(spend_models) -> None:
     # day 0 is 7 September, so day 4 is the 11th and day 34 is 11 October; the last day is 4 October
     found = company(spend_models, [10] * 28, lumps=[(4, "Tax", 500), (5, "Credit", -300)])
-    lumps = dict(found.execute("select forecast_date, lump_usd from published.fct_spend_forecast where series = 'all' and lump_usd <> 0").fetchall())
+    lumps = dict(
+        found.execute("select forecast_date, lump_usd from published.fct_spend_forecast where series = 'all' and lump_usd <> 0").fetchall()
+    )
     assert lumps == {dt.date(2026, 10, 11): Decimal(500)}
     assert expected(found, count=1) == [Decimal(10)]
 
