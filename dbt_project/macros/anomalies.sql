@@ -105,7 +105,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
         ranges.is_lumpy_over_all or ranges.highest_micros - ranges.low_micros > ranges.median_micros as is_lumpy,
         -- eight days of weekends are few: there the highest of the working days has to be passed too
         greatest(
-            case when ranges.is_lumpy_over_all or ranges.highest_micros - ranges.low_micros > ranges.median_micros then 3 * ranges.highest_micros
+            case when ranges.is_lumpy_over_all or ranges.highest_micros - ranges.low_micros > ranges.median_micros then 3 * ranges.highest_of_all_micros
                 else 2 * ranges.highest_micros - ranges.median_micros end,
             case when ranges.compared_days < 12 then ranges.highest_of_all_micros else 0 end
         ) as bar_micros,
