@@ -29,9 +29,9 @@ predictions as (
         {%- if horizon < 7 %}
         sum(case when slot <= {{ horizon }} then expected_micros else 0 end) as expected_{{ horizon }}{{ ',' if not loop.last }}
         {%- else %}
-        {%- set weeks = horizon // 7 %}
+        {%- set weeks = (horizon / 7) | int %}
         -- each weekday comes once a week, and each further week adds the drift
-        {{ weeks }} * sum(expected_micros) + {{ 7 * weeks * (weeks - 1) // 2 }} * min(drift_micros) as expected_{{ horizon }}{{ ',' if not loop.last }}
+        {{ weeks }} * sum(expected_micros) + {{ (7 * weeks * (weeks - 1) / 2) | int }} * min(drift_micros) as expected_{{ horizon }}{{ ',' if not loop.last }}
         {%- endif %}
         {%- endfor %}
     from profiles
