@@ -106,6 +106,10 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
     "fct_showback": ("usage_month", "team_kind", "team", "model", "environment", "cost_part", "cost_class"),
+    "fct_budget_status": ("budget_id", "period_start"),
+    "fct_forecast_backtest": ("series_key", "horizon_days"),
+    "fct_spend_anomaly": ("incident_id",),
+    "fct_spend_forecast": ("series_key", "forecast_date"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused
@@ -276,6 +280,24 @@ def fct_delivery_control(days: Collection[dt.date]) -> list[Expectation]:
             column="conversion_delta",
         ),
     ]
+
+
+def fct_budget_status(days: Collection[dt.date]) -> list[Expectation]:
+    """A budget is never called ok while a price or a day is missing."""
+    silent = (
+        "select budget_id, period_start from {batch}"  # noqa: S608
+        " where status = 'ok' and (unpriced_reason is not null or unpriced_days > 0 or missing_days > 0 or actual_usd >= amount_usd)"
+    )
+    return [no_rows("no budget passes while a price or a day is missing", silent, column="status")]
+
+
+def fct_spend_anomaly(days: Collection[dt.date]) -> list[Expectation]:
+    """The parts of a change sum to it."""
+    torn = (
+        "select incident_id from {batch}"  # noqa: S608
+        " where change_usd <> actual_usd - baseline_usd or change_usd <> price_usd + volume_usd + mix_usd + utilization_usd + other_usd"
+    )
+    return [no_rows("the parts of a change sum to it", torn, column="change_usd")]
 
 
 def fct_gpu_utilization(days: Collection[dt.date]) -> list[Expectation]:

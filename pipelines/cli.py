@@ -352,6 +352,38 @@ def adopt_lever(
     _print(found, adoption_lines(found), as_json)
 
 
+@app.command()
+def budgets(
+    budget: Annotated[str | None, typer.Option("--budget", help="Only this budget of the policy.")] = None,
+    config: Config = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where each budget stands, where it will end, and what nobody knows yet."""
+    from pipelines.settings import load_settings
+    from pipelines.spend_watch import budgets as find_budgets
+    from pipelines.spend_watch import budgets_lines
+
+    found = find_budgets(load_settings(config, home), budget)
+    _print(found, budgets_lines(found), as_json)
+
+
+@app.command()
+def anomalies(
+    incident: Annotated[str | None, typer.Option("--incident", help="Only this incident.")] = None,
+    config: Config = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which spend was out of the ordinary, and what changed: price, volume, mix, utilization, other."""
+    from pipelines.settings import load_settings
+    from pipelines.spend_watch import anomalies as find_anomalies
+    from pipelines.spend_watch import anomalies_lines
+
+    found = find_anomalies(load_settings(config, home), incident)
+    _print(found, anomalies_lines(found), as_json)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dbt(context: typer.Context, config: Config = None, home: Home = None) -> None:
     """Run dbt on the warehouse with the environment that the project needs, e.g. `apportion dbt -- docs generate`."""

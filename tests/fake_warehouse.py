@@ -56,6 +56,12 @@ TABLES = {
     " owner_team varchar, owner_basis varchar, model varchar, environment varchar, project varchar, workload_type varchar, service varchar, cost_class varchar,"
     " component varchar, reason varchar, pricing_category varchar, charge_category varchar, gpu_model varchar, pool varchar, allocation_count bigint,"
     " gpu_seconds decimal(38,6), billed_cost_usd decimal(38,12), cost_usd decimal(38,12)",
+    "fct_budget_status": "budget_id varchar, period_start date, amount_usd decimal(38,12), actual_usd decimal(38,12), unpriced_days bigint,"
+    " missing_days bigint, unpriced_reason varchar, status varchar",
+    "fct_forecast_backtest": "series_key varchar, horizon_days bigint, absolute_error_usd decimal(38,12), coverage_ratio double",
+    "fct_spend_anomaly": "incident_id varchar, baseline_usd decimal(38,12), actual_usd decimal(38,12), change_usd decimal(38,12),"
+    " price_usd decimal(38,12), volume_usd decimal(38,12), mix_usd decimal(38,12), utilization_usd decimal(38,12), other_usd decimal(38,12)",
+    "fct_spend_forecast": "series_key varchar, forecast_date date, forecast_usd decimal(38,12)",
     "fct_cost_estimate": "usage_date date, node_key varchar, workload_key varchar, attempt_key varchar, cost_class varchar, pricing_status varchar,"
     " estimated_cost_usd decimal(38,12), effective_cost_usd decimal(38,12), difference_usd decimal(38,12), reason varchar",
     "fct_data_quality": "usage_date date, subject varchar, measure varchar, measured_value bigint",
@@ -81,14 +87,13 @@ TABLES = {
     " delivery_residual decimal(38,12), allocation_residual_usd decimal(38,12)",
     "fct_realised_saving": "lever_kind varchar, scope_type varchar, scope varchar, adopted_on date, saving_usd decimal(38,12)",
     "fct_run_attempt_cost": "workload_key varchar, attempt_key varchar, activity_ratio double, run_cost_usd decimal(38,12)",
-    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), team varchar",
     "fct_model_version_cost": "model varchar, team varchar, environment varchar, workload_key varchar, row_kind varchar, run_count bigint,"
     " version_cost_usd decimal(38,12), own_cost_usd decimal(38,12), failed_run_cost_usd decimal(38,12), preempted_run_cost_usd decimal(38,12),"
     " cancelled_run_cost_usd decimal(38,12), unknown_outcome_run_cost_usd decimal(38,12), running_run_cost_usd decimal(38,12)",
     "fct_model_version_run": "workload_key varchar, model varchar, cost_role varchar, run_cost_usd decimal(38,12)",
     "fct_retrain_cadence": "model varchar, team varchar, environment varchar, break_even_gain decimal(38,12), break_even_reason varchar, verdict varchar",
     "fct_retrain_gain": "workload_key varchar, metric varchar, evaluation_set varchar, quality_gain decimal(38,12)",
-    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), model varchar,"
+    "fct_run_cost": "workload_key varchar, run_id varchar, activity_ratio double, run_cost_usd decimal(38,12), team varchar, model varchar,"
     " gpu_cost_usd decimal(38,12), host_cost_usd decimal(38,12), other_component_cost_usd decimal(38,12), spot_price_cost_usd decimal(38,12),"
     " commitment_price_cost_usd decimal(38,12), other_price_cost_usd decimal(38,12), cost_change_usd decimal(38,12),"
     " gpu_time_change_usd decimal(38,12), price_change_usd decimal(38,12), work_change_usd decimal(38,12), activity_change_usd decimal(38,12)",
@@ -303,13 +308,11 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:
     """Replace the rows of the tables that are kept as a whole."""
-    for table in ("fct_showback", "fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
-        connection.execute(f"delete from published.{table}")  # noqa: S608
+    connection.execute("delete from published.fct_showback")
     connection.execute(
         "insert into published.fct_showback select date_trunc('month', usage_date), 'nobody', '(unallocated)', '(no model)', '(no environment)', 'own', cost_class,"
         " sum(allocation_count), sum(gpu_seconds), sum(billed_cost_usd), sum(cost_usd) from published.fct_cost_daily group by all"
     )
-    connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?, null)", [f"generation {generation}", days])
     of_training = (
         "fct_run_cost",
         "fct_run_attempt_cost",

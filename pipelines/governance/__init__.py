@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.governance.alerts import AlertsRules
 from pipelines.governance.anomalies import AnomaliesRules
-from pipelines.governance.budgets import Budget, write_budgets
+from pipelines.governance.budgets import Budgets, write_budgets
 from pipelines.governance.forecast import ForecastRules
 from pipelines.governance.guardrails import Guardrail, write_guardrails
 from pipelines.governance.inference import InferenceRules
@@ -30,7 +30,7 @@ class Governance(BaseModel):
     levers: LeversRules = LeversRules()
     training: TrainingRules = TrainingRules()
     inference: InferenceRules = InferenceRules()
-    budgets: list[Budget] = Field(default_factory=list)
+    budgets: Budgets = Field(default_factory=list)
     forecast: ForecastRules = ForecastRules()
     anomalies: AnomaliesRules = AnomaliesRules()
     guardrails: list[Guardrail] = Field(default_factory=list)

@@ -20,10 +20,16 @@ MOST_LINES = 260
 NAMES = {"staging": ("stg_", "base_"), "intermediate": ("int_",), "marts": ("fct_", "dim_")}
 # The night's bookkeeping and the policy: written before dbt runs, readable from every layer.
 COMMON_SOURCES = {"ops", "policy"}
-# Intermediate models that sum the ledger by day. The ledger is published as it is computed, so they stand behind a mart.
+# Intermediate models that sum the ledger by day. The ledger is published as it is computed, so they stand behind a mart. What spans days reads only
+# what is published by day.
 READ_A_MART = {
     ("int_attempt_days", "fct_cost_allocation"),
     ("int_inference_hours", "fct_cost_allocation"),
+    ("int_spend_series", "dim_date"),
+    ("int_spend_series", "dim_node"),
+    ("int_spend_series", "dim_workload"),
+    ("int_spend_series", "fct_cost_daily"),
+    ("int_spend_series", "fct_cost_estimate"),
 }
 # Marts that show a fact as it was told, for every day and not only the night's.
 READ_A_FACT = {("dim_node", "nodes")}

@@ -53,6 +53,9 @@ TYPES = {
 # BigQuery cannot say where NULLs go in the order of an aggregate (window). Those are ordered by columns that are never NULL.
 NEVER_NULL = {
     "cut_second",
+    "day",
+    "day_number",
+    "threshold_percent",
     "entry_key",
     "from_second",
     "to_second",

@@ -19,6 +19,7 @@ from pipelines import dbt, warehouse
 from pipelines.policy import Policy
 from pipelines.settings import DEFAULT_POLICY, Settings, SettingsFile
 from tests.empty_warehouse import build_empty
+from tests.governance.compiled_models import SpendModels
 
 Fill = Callable[[duckdb.DuckDBPyConnection], None]
 Governed = Callable[..., duckdb.DuckDBPyConnection]
@@ -54,3 +55,9 @@ def governed(built: Settings, tmp_path: Path) -> Iterator[Governed]:
             return stack.enter_context(warehouse.connect(settings, read_only=True))
 
         yield run
+
+
+@pytest.fixture(scope="module")
+def spend_models(built: Settings, tmp_path_factory: pytest.TempPathFactory) -> SpendModels:
+    """The models of budgets, forecasts and anomalies as compiled SQL, half a second a run."""
+    return SpendModels(built, tmp_path_factory.mktemp("spend"))
