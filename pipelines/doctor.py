@@ -103,13 +103,20 @@ def _lock(settings: Settings) -> dict[str, Any]:
     return _check("writer", True, "no night is running" if holder is None else f"a night is running: {holder}")
 
 
-def _freshness(settings: Settings) -> dict[str, Any]:
+def release_age(settings: Settings, now: dt.datetime) -> dt.timedelta | None:
+    """How long ago the current release was published; ``None`` before the first."""
     from pipelines.publish import current_release
 
     release = current_release(settings)
-    if release is None:
+    return None if release is None else now - dt.datetime.fromisoformat(release["published_at"])
+
+
+def _freshness(settings: Settings) -> dict[str, Any]:
+    from pipelines.publish import current_release
+
+    now = dt.datetime.now(dt.UTC)
+    release, age = current_release(settings), release_age(settings, now)
+    if release is None or age is None:
         return _check("release", False, "nothing is published yet", "run `apportion nightly`")
-    published_at = dt.datetime.fromisoformat(release["published_at"])
-    age = dt.datetime.now(dt.UTC) - published_at
-    finding = f"{release['release_id']} of {published_at:%Y-%m-%d %H:%M} UTC"
+    finding = f"{release['release_id']} of {now - age:%Y-%m-%d %H:%M} UTC"
     return _check("release", age < STALE_AFTER, finding, "no night has published for over 36 hours: look at the last run")

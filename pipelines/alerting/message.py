@@ -42,7 +42,7 @@ def body(
 ) -> str:
     """The text: at most ``most`` alerts and about ``characters``, the others counted. ``uncertain``: keys that may have been told before."""
     parts: list[str] = []
-    if uncertain & {alert.alert_key for alert, _ in told} if isinstance(uncertain, set | frozenset) else uncertain:
+    if set(uncertain) & {alert.alert_key for alert, _ in told}:
         parts.append("(The last message may have arrived although that was not recorded: some of this may be a repeat.)")
     entries = ordered(told)
     room = characters - sum(map(len, parts)) - 60

@@ -42,7 +42,7 @@ def hours(gpu: str, count: int, *, idle: str | None = "1", activity: float | Non
 
 
 def alerts(connection: Any, kind: str, columns: str) -> list[tuple[Any, ...]]:
-    return connection.execute(f"select {columns} from published.fct_alert where alert_kind = ? order by alert_rank", [kind]).fetchall()
+    return connection.execute(f"select {columns} from published.fct_alert where alert_kind = ? order by alert_rank", [kind]).fetchall()  # noqa: S608
 
 
 def test_idle_gpus_of_one_owner_are_one_alert(governed) -> None:
