@@ -42,6 +42,9 @@ TABLES = {
     "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp",
     "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
+    "fct_alert": "alert_key varchar, alert_rank bigint, alert_kind varchar, severity varchar, team varchar, subject_type varchar, subject varchar, since_date date,"
+    " until_date date, is_new boolean, amount_usd decimal(38,12), measured varchar, threshold varchar, message varchar, evidence varchar, explain varchar,"
+    " told_count bigint",
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
     f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST},"
