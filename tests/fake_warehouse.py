@@ -104,6 +104,10 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
         connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null)")
         connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
         for number, text in enumerate(HOSTILE):
+            connection.execute(
+                "insert into published.fct_alert values (?, ?, 'idle_gpu', 'info', null, 'pool', ?, null, ?, null, ?, 'm', 't', ?, '{}', null, 1)",
+                [f"key-{number}", number + 1, text, days[-1], 100 - number, text],
+            )
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
         ensure_bookkeeping(connection)
         connection.executemany(

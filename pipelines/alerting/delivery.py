@@ -72,7 +72,10 @@ def deliver(
 
     A route that fails is told in ``progress``, recorded as ``delivery_failed`` and tried again the next time; it raises nothing.
     """
-    with single_writer(folder(settings), purpose="alert delivery", wait_seconds=WAIT_SECONDS), open_state(settings, scratch=dry_run) as state:
+    with (
+        single_writer(folder(settings), purpose="alert delivery", wait_seconds=WAIT_SECONDS),
+        open_state(settings, scratch=dry_run) as state,
+    ):
         state.observe(observation.alerts, observation.complete, now)
         delivery = _due(settings, state, now)
         for entry in delivery.messages:
@@ -121,7 +124,9 @@ def _due(settings: Settings, state: State, now: dt.datetime) -> Delivery:
                 found.silent[silence] = found.silent.get(silence, 0) + 1
     for route, entries in due.items():
         if entries:
-            text = message.body(entries, most=rules.most_told, characters=DEFAULT_CHARACTERS, link=rules.link, uncertain=state.uncertain(route))
+            text = message.body(
+                entries, most=rules.most_told, characters=DEFAULT_CHARACTERS, link=rules.link, uncertain=state.uncertain(route)
+            )
             found.messages.append(Message(route, message.title(entries), text, message.ordered(entries)))
     return found
 
@@ -171,7 +176,9 @@ def delivery_result(delivery: Delivery) -> dict[str, Any]:
                 "route": m.route,
                 "title": m.title,
                 "body": m.body,
-                "alerts": [{"alert_key": a.alert_key, "alert_kind": a.alert_kind, "reason": r, "amount_usd": a.amount_usd} for a, r in m.told],
+                "alerts": [
+                    {"alert_key": a.alert_key, "alert_kind": a.alert_kind, "reason": r, "amount_usd": a.amount_usd} for a, r in m.told
+                ],
                 "is_sent": m.outcome.ok if m.outcome else False,
                 "failure": m.outcome.why if m.outcome and not m.outcome.ok else None,
             }

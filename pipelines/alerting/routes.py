@@ -21,7 +21,8 @@ class Route(BaseModel):
 
     name: str = Field(pattern="^[a-z0-9][a-z0-9_-]*$", description="how messages and `apportion alert list` call it")
     url_env: str = Field(
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="the environment variable that has the Apprise URL; a URL is a secret and never stands here"
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="the environment variable that has the Apprise URL; a URL is a secret and never stands here",
     )
     default: bool = Field(default=False, description="gets what no other route matches: has no conditions")
     teams: list[str] = Field(default=[], description="owners whose alerts it gets; default: any")

@@ -86,7 +86,11 @@ def _why(result: Any, status: str) -> str:
 def _silence() -> Iterator[None]:
     """While it runs, the loggers that quote addresses say nothing, whatever level a deployment has set."""
     loggers = [logging.getLogger(name) for name in _TELLING]
-    loggers += [found for name, found in logging.Logger.manager.loggerDict.items() if name.startswith("urllib3.") and isinstance(found, logging.Logger)]
+    loggers += [
+        found
+        for name, found in logging.Logger.manager.loggerDict.items()
+        if name.startswith("urllib3.") and isinstance(found, logging.Logger)
+    ]
     before = [(logger, logger.disabled, logger.propagate, logger.level) for logger in loggers]
     for logger in loggers:
         logger.propagate, logger.disabled = False, logger.name.partition(".")[0] != "apprise"

@@ -114,7 +114,9 @@ class State:
                 "insert or replace into snoozes values (?, ?, ?, ?, ?)",
                 [snooze.alert_key, _text(snooze.until), snooze.reason, snooze.author, _text(now)],
             )
-            self._event(now, "snoozed", snooze.alert_key, detail=f"until {_text(snooze.until)} by {snooze.author or 'unknown'}: {snooze.reason}")
+            self._event(
+                now, "snoozed", snooze.alert_key, detail=f"until {_text(snooze.until)} by {snooze.author or 'unknown'}: {snooze.reason}"
+            )
 
     def uncertain(self, route: str) -> set[str]:
         """Keys of a message on ``route`` that was begun and never recorded: it may have arrived."""
@@ -162,7 +164,8 @@ class State:
 
     def _event(self, now: dt.datetime, event: str, key: str | None, route: str | None = None, detail: str | None = None) -> None:
         self.connection.execute(
-            "insert into events (happened_at, event, alert_key, route, detail) values (?, ?, ?, ?, ?)", [_text(now), event, key, route, detail]
+            "insert into events (happened_at, event, alert_key, route, detail) values (?, ?, ?, ?, ?)",
+            [_text(now), event, key, route, detail],
         )
 
 

@@ -18,7 +18,9 @@ class AlertsRules(BaseModel):
 
     idle_gpu_below_percent: Decimal = Field(default=Decimal(5), gt=0, le=100, description="an hour below this activity is a low hour")
     idle_gpu_hours: int = Field(default=24, ge=1, le=168, description="low hours in a row, up to now, of each GPU")
-    idle_gpu_usd: Decimal = Field(default=Decimal(100), ge=0, description="idle dollars of those hours, of all GPUs of the subject together")
+    idle_gpu_usd: Decimal = Field(
+        default=Decimal(100), ge=0, description="idle dollars of those hours, of all GPUs of the subject together"
+    )
     stale_source_days: int = Field(default=3, ge=1, description="days that a source may lie behind the last published day")
     stale_source_days_of: dict[str, int] = Field(default_factory=dict, description="the same for single sources, by name; 0: never stale")
     unpublished_days: int = Field(default=3, ge=0, description="age from which delivered dollars must be published")

@@ -152,7 +152,9 @@ deliver(Settings(SettingsFile.model_validate(values), Path(sys.argv[1]), None), 
 
 def test_a_kill_between_sending_and_recording_tells_again_and_says_so(home, server: Inbox) -> None:
     settings = home()
-    child = subprocess.Popen([sys.executable, "-c", KILLED, str(settings.home)], cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)})
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(settings.home)], cwd=REPOSITORY, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    )
     server.on_post = lambda: (os.kill(child.pid, signal.SIGKILL), child.wait())
     assert child.wait(60) == -signal.SIGKILL
     server.on_post = None

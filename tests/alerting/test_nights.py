@@ -50,7 +50,9 @@ def test_a_blocked_night_is_told_exactly_once_with_gate_place_and_remedy(refused
             nightly.run(refused, WINDOW, said.append)
     [(path, post)] = server.posts
     assert (path, post["title"], post["type"]) == ("/ops", "Apportion: 1 new", "failure")
-    assert post["message"].startswith(f"[critical] new: publication_blocked. The night of 2026-10-12 published nothing: {error.value.what}. Remedy: ")
+    assert post["message"].startswith(
+        f"[critical] new: publication_blocked. The night of 2026-10-12 published nothing: {error.value.what}. Remedy: "
+    )
     assert error.value.remedy in post["message"] and "Nothing has been published before." in post["message"]
     assert post["message"].endswith("apportion nightly --from 2026-10-12 --to 2026-10-12")
     assert [line for line in said if line.startswith("alerts")] == ["alerts: 1 told to ops"]
@@ -58,13 +60,21 @@ def test_a_blocked_night_is_told_exactly_once_with_gate_place_and_remedy(refused
 
 def test_the_command_line_tells_it_too_and_keeps_its_exit_code(refused: Settings, server: Inbox) -> None:
     command = [sys.executable, "-m", "pipelines.cli"]
-    ran = subprocess.run([*command, "nightly", "--date", "2026-10-12"], env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True)
+    ran = subprocess.run(
+        [*command, "nightly", "--date", "2026-10-12"], env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True
+    )
     assert (ran.returncode, ran.stdout) == (3, "") and "alerts: 1 told to ops" in ran.stderr
     assert len(server.posts) == 1
-    listed = subprocess.run([*command, "alert", "list", "--json"], env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True)
+    listed = subprocess.run(
+        [*command, "alert", "list", "--json"], env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True
+    )
     [entry] = json.loads(listed.stdout)["alerts"]
     assert (entry["alert_kind"], entry["routes"], list(entry["told"])) == ("publication_blocked", ["ops"], ["ops"])
-    for arguments in (["alert", "snooze", entry["alert_key"][:8], "--until", "2999-01-01", "--reason", "known"], ["alert", "--dry-run"], ["alert"]):
+    for arguments in (
+        ["alert", "snooze", entry["alert_key"][:8], "--until", "2999-01-01", "--reason", "known"],
+        ["alert", "--dry-run"],
+        ["alert"],
+    ):
         done = subprocess.run([*command, *arguments], env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert "1 snoozed" in done.stdout and len(server.posts) == 1
@@ -132,15 +142,19 @@ def test_a_check_that_only_warns_is_told_and_ends_when_it_passes(refused: Settin
     failed = CheckResult("published.dim_node", "one row per node_key", "node_key", "warning", False, 2, ({"node_key": "a|b"},))
     passed = CheckResult("published.dim_node", "floating-point values are finite", None, "critical", True)
     night.exit = CheckReport("exit", (failed, passed), None)
-    night.dbt_results = [NodeResult("test.apportion.law_x.abc", "test", "warn", "Got 3 results", 0.1), NodeResult("test.apportion.y", "test", "pass", "", 0.1)]
+    night.dbt_results = [
+        NodeResult("test.apportion.law_x.abc", "test", "warn", "Got 3 results", 0.1),
+        NodeResult("test.apportion.y", "test", "pass", "", 0.1),
+    ]
     now = dt.datetime(2026, 10, 13, 6, tzinfo=dt.UTC)
     found = watch.after(night, None, lambda _: None, now)
     assert sorted((a.alert_kind, a.severity, a.subject) for a in found.standing) == [
         ("check_failed", "warning", "dbt: law_x"),
         ("check_failed", "warning", "published.dim_node: one row per node_key"),
     ]
-    assert 'A check failed and did not block: published.dim_node: one row per node_key; 2 unexpected; for example {"node_key": "a|b"}.' in (
-        server.posts[0][1]["message"]
+    assert (
+        'A check failed and did not block: published.dim_node: one row per node_key; 2 unexpected; for example {"node_key": "a|b"}.'
+        in (server.posts[0][1]["message"])
     )
     night.exit = night.door = None
     watch.after(night, None, lambda _: None, now + dt.timedelta(days=1))

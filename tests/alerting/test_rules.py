@@ -58,7 +58,15 @@ def test_the_end_is_not_told_where_that_is_switched_off() -> None:
 
 @pytest.mark.parametrize(
     ("before", "now", "worse"),
-    [("0", "0.01", True), ("0", "0", False), (None, "0.01", True), (None, "0", False), ("5", None, False), ("-10", "-5", True), ("-10", "-5.01", False)],
+    [
+        ("0", "0.01", True),
+        ("0", "0", False),
+        (None, "0.01", True),
+        (None, "0", False),
+        ("5", None, False),
+        ("-10", "-5", True),
+        ("-10", "-5.01", False),
+    ],
 )
 def test_worse_knows_unknown_and_negative_amounts(before, now, worse) -> None:
     # -10 and half of 10 is -5

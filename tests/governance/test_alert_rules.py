@@ -20,7 +20,16 @@ def days(connection: Any, first: dt.date, last: dt.date, without: tuple[dt.date,
     put(connection, "dim_date", rows)
 
 
-def hours(gpu: str, count: int, *, idle: str | None = "1", activity: float | None = 0.01, node: str = "n1", pool: str | None = "train", **other: Any):
+def hours(
+    gpu: str,
+    count: int,
+    *,
+    idle: str | None = "1",
+    activity: float | None = 0.01,
+    node: str = "n1",
+    pool: str | None = "train",
+    **other: Any,
+):
     """The last ``count`` hours of TODAY and before, each with ``idle`` dollars that bought nothing."""
     for n in range(count):
         hour = MIDNIGHT + dt.timedelta(hours=23 - n)
@@ -48,7 +57,11 @@ def alerts(connection: Any, kind: str, columns: str) -> list[tuple[Any, ...]]:
 def test_idle_gpus_of_one_owner_are_one_alert(governed) -> None:
     def fill(connection: Any) -> None:
         days(connection, dt.date(2026, 10, 5), TODAY)
-        put(connection, "dim_node", [{"node_key": f"{n}|i-{n}", "node": n, "owner_team": "vision"} for n in ("n1", "n2", "n3", "n5", "n6", "n7")])
+        put(
+            connection,
+            "dim_node",
+            [{"node_key": f"{n}|i-{n}", "node": n, "owner_team": "vision"} for n in ("n1", "n2", "n3", "n5", "n6", "n7")],
+        )
         put(connection, "dim_workload", [{"workload_key": "endpoint/it's", "team": "nlp"}])
         rows = [row for n in range(8) for row in hours(f"g{n}", 24, idle="0.6")]  # 8 x 24 x 0.6 = 115.20
         rows += hours("h", 30, idle="5", node="n4", held_seconds=3600, main_workload_key="endpoint/it's")  # 30 x 5 = 150
@@ -63,7 +76,17 @@ def test_idle_gpus_of_one_owner_are_one_alert(governed) -> None:
     connection = governed(fill, select="fct_alert")
     assert alerts(connection, "idle_gpu", "subject_type, subject, team, severity, since_date, is_new, amount_usd, alert_rank, explain") == [
         # 30 hours back from midnight at the end of the 12th: 18:00 on the 11th
-        ("workload", "endpoint/it's", "nlp", "warning", dt.date(2026, 10, 11), False, Decimal(150), 1, "apportion explain 'endpoint/it'\"'\"'s'"),
+        (
+            "workload",
+            "endpoint/it's",
+            "nlp",
+            "warning",
+            dt.date(2026, 10, 11),
+            False,
+            Decimal(150),
+            1,
+            "apportion explain 'endpoint/it'\"'\"'s'",
+        ),
         ("pool", "train", "vision", "warning", TODAY, True, Decimal("115.2"), 2, "apportion explain --pool 'train'"),
         ("node", "n6", "vision", "info", TODAY, True, None, 3, "apportion explain --node 'n6'"),
     ]
@@ -98,7 +121,9 @@ def test_other_thresholds_hold(governed) -> None:
         put(connection, "fct_gpu_utilization", [*hours("g", 6, idle="1", activity=0.2)])
 
     rules = {"alerts": {"idle_gpu_below_percent": 25, "idle_gpu_hours": 6, "idle_gpu_usd": "6"}}
-    assert alerts(governed(fill, rules, "fct_alert"), "idle_gpu", "amount_usd, threshold") == [(Decimal(6), "below 25 % for 6 hours and $6")]
+    assert alerts(governed(fill, rules, "fct_alert"), "idle_gpu", "amount_usd, threshold") == [
+        (Decimal(6), "below 25 % for 6 hours and $6")
+    ]
     assert alerts(governed(fill, {"alerts": rules["alerts"] | {"idle_gpu_usd": "6.01"}}, "fct_alert"), "idle_gpu", "amount_usd") == []
 
 
@@ -128,9 +153,7 @@ def test_a_source_that_fell_silent_is_told_by_days(governed) -> None:
         ("slurm", dt.date(2026, 10, 12), "5 days behind", "4 days", None),
     ]
     [message] = connection.execute("select message from published.fct_alert where subject = 'aws'").fetchone()
-    assert message == (
-        "Source aws (aws_cur) has delivered nothing after 2026-10-08: 4 days behind the last published day, 3 are allowed."
-    )
+    assert message == ("Source aws (aws_cur) has delivered nothing after 2026-10-08: 4 days behind the last published day, 3 are allowed.")
 
 
 def test_dollars_that_no_night_published_and_bills_that_stay_provisional(governed) -> None:
@@ -150,7 +173,13 @@ def test_dollars_that_no_night_published_and_bills_that_stay_provisional(governe
             connection,
             "int_control_totals",
             [
-                {"source": "aws", "delivery_id": "d1", "usage_date": dt.date(2026, 10, day), "currency": "USD", "source_cost": Decimal(cost)}
+                {
+                    "source": "aws",
+                    "delivery_id": "d1",
+                    "usage_date": dt.date(2026, 10, day),
+                    "currency": "USD",
+                    "source_cost": Decimal(cost),
+                }
                 for day, cost in ((1, "1000"), (5, "100"), (6, "12.25"), (6, "0.5"), (11, "50"))
             ]
             + [{"source": "aws", "delivery_id": "gone", "usage_date": dt.date(2026, 10, 6), "currency": "USD", "source_cost": Decimal(7)}],

@@ -1,4 +1,4 @@
--- Grain: one thing that somebody should look at, as of the last published day: every topic's alerts in one table, dearest first. The same key for
+-- Grain: one thing that somebody should look at, as of the last published day: the alerts of every topic in one table, dearest first. The same key for
 -- as long as the condition lasts.
 
 -- The topics: each is one line here and one macro in macros/alerts/ that returns alert_columns().
