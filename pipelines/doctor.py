@@ -14,7 +14,7 @@ from pipelines.errors import ApportionError
 from pipelines.ingestion.objects import open_store
 from pipelines.settings import Settings
 
-PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "boto3", "google-cloud-bigquery")
+PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "boto3", "google-cloud-bigquery", "apprise")
 STALE_AFTER = dt.timedelta(hours=36)
 
 
@@ -24,7 +24,15 @@ def _check(subject: str, ok: bool, finding: str, remedy: str = "") -> dict[str, 
 
 def examine(settings: Settings) -> dict[str, Any]:
     """Every check with its finding; ``ok`` is False where one failed."""
-    checks = [*_versions(), *_paths(settings), *_price_list(settings), *_sources(settings), _lock(settings), _freshness(settings)]
+    checks = [
+        *_versions(),
+        *_paths(settings),
+        *_price_list(settings),
+        *_sources(settings),
+        *_alerts(settings),
+        _lock(settings),
+        _freshness(settings),
+    ]
     return {"ok": all(c["ok"] for c in checks), "checks": checks}
 
 
@@ -94,6 +102,19 @@ def _sources(settings: Settings) -> list[dict[str, Any]]:
         except Exception as error:  # whatever a cloud client raises: a doctor reports it
             checks.append(_check(subject, False, f"{type(error).__name__}: {error}", "check the credentials and `location`"))
     return checks
+
+
+def _alerts(settings: Settings) -> list[dict[str, Any]]:
+    """Whether each route has its address; no address is looked at."""
+    return [
+        _check(
+            f"alerts route {route.name}",
+            settings.secret(route.url_env) is not None,
+            f"${route.url_env}",
+            f"set {route.url_env} to an Apprise URL",
+        )
+        for route in settings.values.alerts.routes
+    ]
 
 
 def _lock(settings: Settings) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def test_help_names_every_command(tmp_path):
         "close",
         "correct",
         "record-gpu",
+        "alert",
         "dbt",
         "version",
     ):

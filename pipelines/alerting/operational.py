@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.nightly import Night
 
 LONGEST_SUBJECT = 160
+LONGEST_CAUSE = 320  # a gate may have a hundred findings: the first ones, so that remedy and standing release fit behind them
 
 
 def blocked(night: Night, error: BaseException) -> Alert:
@@ -31,6 +32,8 @@ def blocked(night: Night, error: BaseException) -> Alert:
         what, where, remedy = error.what, error.where, error.remedy
     else:  # a stranger's words may hold anything: they stay in the log
         what, where, remedy = f"{type(error).__name__} (its words are in the log of the night)", None, "run it again with APPORTION_DEBUG=1"
+    what = hide(what)
+    what = what if len(what) <= LONGEST_CAUSE else what[: LONGEST_CAUSE - 1] + "…"
     first, last = night.window.first, night.window.last
     days = str(first) if first == last else f"{first} to {last}"
     standing = _standing(night.settings)
@@ -51,7 +54,7 @@ def blocked(night: Night, error: BaseException) -> Alert:
         subject,
         origin=NIGHT,
         measured=stage,
-        message=f"The night of {days} published nothing: {hide(what)}." + (f" Remedy: {hide(remedy)}." if remedy else "") + f" {stands}",
+        message=f"The night of {days} published nothing: {what}." + (f" Remedy: {hide(remedy)}." if remedy else "") + f" {stands}",
         evidence=told,
         explain=f"apportion nightly --from {first} --to {last}",
         days=(first, last),

@@ -18,6 +18,7 @@ from pipelines.alerting.alert import key_of
 from pipelines.alerting.state import FILE, folder
 from pipelines.checks import CheckReport, CheckResult
 from pipelines.dbt import NodeResult
+from pipelines.doctor import examine
 from pipelines.errors import ApportionError, GateError
 from pipelines.lock import single_writer
 from pipelines.settings import REPOSITORY, Settings, load_settings
@@ -213,3 +214,13 @@ def test_settings_know_no_address_and_say_what_is_wrong_without_it(tmp_path: Pat
         with pytest.raises(ApportionError) as error:
             load_settings(path, tmp_path)
         assert what in str(error.value) and "canary" not in str(error.value)
+
+
+def test_the_doctor_sees_whether_a_route_has_its_address(refused: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def finding() -> tuple[bool, str]:
+        [check] = [c for c in examine(refused)["checks"] if c["subject"] == "alerts route ops"]
+        return check["ok"], check["finding"] + check["remedy"]
+
+    assert finding() == (True, "$ALERT_URL")
+    monkeypatch.delenv("ALERT_URL")
+    assert finding() == (False, "$ALERT_URLset ALERT_URL to an Apprise URL")
