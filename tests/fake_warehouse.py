@@ -106,7 +106,7 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
         for number, text in enumerate(HOSTILE):
             connection.execute(
                 "insert into published.fct_alert values (?, ?, 'idle_gpu', 'info', null, 'pool', ?, null, ?, null, ?, 'm', 't', ?, '{}', null, 1)",
-                [f"key-{number}", number + 1, text, days[-1], 100 - number, text],
+                [f"key-{number}", number + 1, text, DAYS[-1], 100 - number, text],
             )
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
         ensure_bookkeeping(connection)

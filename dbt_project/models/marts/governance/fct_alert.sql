@@ -1,7 +1,7 @@
 -- Grain: one thing that somebody should look at, as of the last published day: the alerts of every topic in one table, dearest first. The same key for
 -- as long as the condition lasts.
 
--- The topics: each is one line here and one macro in macros/alerts/ that returns alert_columns().
+{#- The topics: each is one line here and one macro in macros/alerts/ that returns alert_columns(). -#}
 {%- set topics = [
     idle_gpu_alerts(ref('fct_gpu_utilization'), ref('dim_node'), ref('dim_workload'), ref('dim_date')),
     stale_source_alerts(source('ops', 'deliveries'), source('policy', 'stale_source_limits'), ref('dim_date')),
