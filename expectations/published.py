@@ -25,6 +25,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "dim_showback_member": ("dimension", "member", "member_kind"),
     "dim_tag_policy": ("canonical_key", "alias"),
     "dim_workload": ("workload_key",),
+    "fct_alert": ("alert_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
     "fct_cost_allocation": (
         "usage_date",
@@ -118,6 +119,11 @@ GRAIN_ONLY_WARNS = {"dim_node"}
 COST_CLASSES = (
     "used", "held_idle", "unallocated_idle", "stranded", "unknown", "not_measured", "unused_commitment", "commitment_true_up",
     "tax_and_fees", "credit", "rounding", "quarantined", "unattributed",
+)  # fmt: skip
+SEVERITIES = ("critical", "warning", "info")
+ALERT_KINDS = (
+    "budget_threshold", "budget_forecast", "budget_unpriced", "spend_anomaly", "unit_cost_regression", "endpoint_loses_money", "idle_gpu", "stale_source",
+    "reconciliation_gap", "run_over_limit", "untagged_share", "guardrail_broken", "commitment_unused", "commitment_expiring", "retrain_does_not_pay",
 )  # fmt: skip
 GPU_STATES = ("held_idle", "unallocated_idle", "no_activity_value", "stale_telemetry", "never_observed")
 ROUTES = ("telemetry", "tag", "rule", "none")
@@ -331,6 +337,22 @@ def fct_idle_gpu(days: Collection[dt.date]) -> list[Expectation]:
             f"select gpu_key, gpu_state, idle_since_hour from {{batch}} where ({idle}) <> (idle_since_hour is not null)"  # noqa: S608
             f" or (idle_cost_usd is not null and not ({idle}))",
             column="idle_since_hour",
+        ),
+    ]
+
+
+def fct_alert(days: Collection[dt.date]) -> list[Expectation]:
+    """Alerts: delivery routes by kind and severity."""
+    return [
+        *_is_one_of("severity", SEVERITIES),
+        *_is_one_of("alert_kind", ALERT_KINDS),
+        _exact("amount_usd"),
+        no_rows(
+            "ranks are 1, 2, 3, ... by dollars",
+            "select alert_key, alert_rank, amount_usd from (select *, row_number() over (order by alert_rank) as place,"  # noqa: S608
+            " lag(amount_usd) over (order by alert_rank) as dearer, lag(alert_rank) over (order by alert_rank) as before from {batch}) as ranked"
+            " where alert_rank <> place or (before is not null and amount_usd is not null and (dearer is null or dearer < amount_usd))",
+            column="alert_rank",
         ),
     ]
 

@@ -14,7 +14,7 @@ from pipelines.errors import ApportionError
 from pipelines.ingestion.objects import open_store
 from pipelines.settings import Settings
 
-PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "boto3", "google-cloud-bigquery")
+PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "dagster", "great-expectations", "boto3", "google-cloud-bigquery", "apprise")
 STALE_AFTER = dt.timedelta(hours=36)
 
 
@@ -24,7 +24,15 @@ def _check(subject: str, ok: bool, finding: str, remedy: str = "") -> dict[str, 
 
 def examine(settings: Settings) -> dict[str, Any]:
     """Every check with its finding; ``ok`` is False where one failed."""
-    checks = [*_versions(), *_paths(settings), *_price_list(settings), *_sources(settings), _lock(settings), _freshness(settings)]
+    checks = [
+        *_versions(),
+        *_paths(settings),
+        *_price_list(settings),
+        *_sources(settings),
+        *_alerts(settings),
+        _lock(settings),
+        _freshness(settings),
+    ]
     return {"ok": all(c["ok"] for c in checks), "checks": checks}
 
 
@@ -96,6 +104,19 @@ def _sources(settings: Settings) -> list[dict[str, Any]]:
     return checks
 
 
+def _alerts(settings: Settings) -> list[dict[str, Any]]:
+    """Whether each route has its address; no address is looked at."""
+    return [
+        _check(
+            f"alerts route {route.name}",
+            settings.secret(route.url_env) is not None,
+            f"${route.url_env}",
+            f"set {route.url_env} to an Apprise URL",
+        )
+        for route in settings.values.alerts.routes
+    ]
+
+
 def _lock(settings: Settings) -> dict[str, Any]:
     from pipelines.lock import lock_holder
 
@@ -103,13 +124,20 @@ def _lock(settings: Settings) -> dict[str, Any]:
     return _check("writer", True, "no night is running" if holder is None else f"a night is running: {holder}")
 
 
-def _freshness(settings: Settings) -> dict[str, Any]:
+def release_age(settings: Settings, now: dt.datetime) -> dt.timedelta | None:
+    """How long ago the current release was published; ``None`` before the first."""
     from pipelines.publish import current_release
 
     release = current_release(settings)
-    if release is None:
+    return None if release is None else now - dt.datetime.fromisoformat(release["published_at"])
+
+
+def _freshness(settings: Settings) -> dict[str, Any]:
+    from pipelines.publish import current_release
+
+    now = dt.datetime.now(dt.UTC)
+    release, age = current_release(settings), release_age(settings, now)
+    if release is None or age is None:
         return _check("release", False, "nothing is published yet", "run `apportion nightly`")
-    published_at = dt.datetime.fromisoformat(release["published_at"])
-    age = dt.datetime.now(dt.UTC) - published_at
-    finding = f"{release['release_id']} of {published_at:%Y-%m-%d %H:%M} UTC"
+    finding = f"{release['release_id']} of {now - age:%Y-%m-%d %H:%M} UTC"
     return _check("release", age < STALE_AFTER, finding, "no night has published for over 36 hours: look at the last run")

@@ -44,6 +44,8 @@ class Night:
     release: Any = None
     kept_aside: list[dict[str, Any]] = field(default_factory=list)  # deliveries for closed periods, with what they would move
     corrected: list[dict[str, Any]] = field(default_factory=list)  # log entries of the corrections that this night published
+    stage: str = ""  # the stage that runs or ran last
+    failure: BaseException | None = None  # what ended the night, where its stages are taken one by one
 
     @property
     def landing(self) -> Landing:
@@ -182,9 +184,11 @@ def run(settings: Settings, window: Window, progress: Progress = lambda _: None,
             where=str(settings.config_path or "apportion.yml"),
             remedy="name at least one source; see apportion.example.yml",
         )
+    from pipelines.alerting.watch import watched
+
     night = Night(settings, window)
-    with writer(settings, wait_seconds=wait_seconds):
-        for _, stage in STAGES:
+    with watched(night, progress), writer(settings, wait_seconds=wait_seconds):
+        for night.stage, stage in STAGES:
             stage(night, progress)
     return night
 

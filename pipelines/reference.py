@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from pipelines.alerting.routes import AlertSettings, Route
 from pipelines.history.descriptions import DESCRIPTIONS
 from pipelines.metrics import BLOCKS, doc_blocks, glossary_page, resolved
 from pipelines.settings import REPOSITORY, EngineSettings, PublishSettings, SettingsFile
@@ -45,7 +46,7 @@ def settings_page() -> str:
         "Relative paths are relative to the file. An unknown option is an error. Everything a run writes lies under `$APPORTION_HOME`",
         "(or `--home`, default `data/`). This page is generated from the schema (`python -m pipelines.reference`).",
         "",
-        *_options(SettingsFile, frozenset({"engine", "publish"})),
+        *_options(SettingsFile, frozenset({"engine", "publish", "alerts"})),
         "",
         "`engine:`",
         "",
@@ -54,6 +55,14 @@ def settings_page() -> str:
         "`publish:`",
         "",
         *_options(PublishSettings),
+        "",
+        "`alerts:` (see [alerts.md](alerts.md))",
+        "",
+        *_options(AlertSettings),
+        "",
+        "Each entry under `alerts.routes:` has:",
+        "",
+        *_options(Route),
         "",
         "## Sources",
         "",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pipelines.alerting.routes import AlertSettings
 from pipelines.errors import UsageError
 from pipelines.source import Source, SourceConfig, source_kinds
 
@@ -57,6 +58,7 @@ class SettingsFile(BaseModel):
     lookback_days: int = Field(default=3, ge=0, description="days before the window that are looked at again for late telemetry")
     engine: EngineSettings = EngineSettings()
     publish: PublishSettings = PublishSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("sources")
     @classmethod
@@ -106,6 +108,10 @@ class Settings:
             return DEFAULT_POLICY
         base = self.config_path.parent if self.config_path else Path.cwd()
         return base / self.values.policy
+
+    def secret(self, name: str) -> str | None:
+        """What the environment variable ``name`` holds, ``None`` where it is unset or empty. Never written, logged or put into an error."""
+        return os.environ.get(name) or None
 
     @cached_property
     def sources(self) -> list[Source]:

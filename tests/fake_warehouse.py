@@ -44,6 +44,9 @@ TABLES = {
     "dim_showback_member": "dimension varchar, member varchar, member_kind varchar, cost_usd decimal(38,12)",
     "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
+    "fct_alert": "alert_key varchar, alert_rank bigint, alert_kind varchar, severity varchar, team varchar, subject_type varchar, subject varchar, since_date date,"
+    " until_date date, is_new boolean, amount_usd decimal(38,12), measured varchar, threshold varchar, message varchar, evidence varchar, explain varchar,"
+    " told_count bigint",
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
     f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST},"
@@ -126,6 +129,10 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
         connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null, null)")
         connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
         for number, text in enumerate(HOSTILE):
+            connection.execute(
+                "insert into published.fct_alert values (?, ?, 'idle_gpu', 'info', null, 'pool', ?, null, ?, null, ?, 'm', 't', ?, '{}', null, 1)",
+                [f"key-{number}", number + 1, text, DAYS[-1], 100 - number, text],
+            )
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
         ensure_bookkeeping(connection)
         connection.executemany(

@@ -39,6 +39,7 @@ def test_help_names_every_command(tmp_path):
         "record-gpu",
         "what-if",
         "adopt-lever",
+        "alert",
         "dbt",
         "version",
     ):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from pipelines import nightly
+from pipelines.alerting.watch import watched
 from pipelines.orchestration.days import window_of_tags
 from pipelines.orchestration.staged_night import StagedNight
 from pipelines.settings import load_settings
@@ -19,9 +20,11 @@ from pipelines.settings import load_settings
 def night(context: dg.InitResourceContext) -> Iterator[StagedNight]:
     """Hold the writer's lock from before the first step until the run ends. Raises ApportionError where another process has it."""
     window = window_of_tags(context.run.tags if context.run else {})
-    settings = load_settings()
-    with nightly.writer(settings):
-        yield StagedNight(settings, window)
+    staged = StagedNight(load_settings(), window)
+    # what becomes of the night is told here, in the run's own process and after its last step: no daemon has to live for that
+    log = context.log.info if context.log else lambda _: None
+    with watched(staged.night, log), nightly.writer(staged.settings):
+        yield staged
 
 
 @dg.definitions

@@ -5,6 +5,9 @@ Belongs here: that a stage runs once and never before those it needs. Does not: 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pipelines import nightly
 from pipelines.nightly import Night, Progress
 from pipelines.settings import Settings
@@ -18,6 +21,7 @@ class StagedNight:
         self.settings = settings
         self.night = Night(settings, window)
         self._done: set[str] = set()
+        self._failed: dict[str, Exception] = {}
 
     @property
     def window(self) -> Window:
@@ -27,8 +31,9 @@ class StagedNight:
         """Land the configured sources of ``kind``; return every delivery of theirs that counts now (none where none is configured)."""
         entries = [entry for entry in self.settings.values.sources if entry.get("kind") == kind]
         only = Settings(self.settings.values.model_copy(update={"sources": entries}), self.settings.home, self.settings.config_path)
-        nightly.ingest(Night(only, self.window), progress)
-        return nightly.chosen_deliveries(only)
+        with self._noted(f"ingest {kind}"):
+            nightly.ingest(Night(only, self.window), progress)
+            return nightly.chosen_deliveries(only)
 
     def reach(self, stage: str, progress: Progress) -> Night:
         """Run the stages from planning to ``stage`` that have not run, over what is landed.
@@ -37,8 +42,24 @@ class StagedNight:
         """
         for name, act in nightly.STAGES:
             if name != "ingest" and name not in self._done:
-                act(self.night, progress)
+                with self._noted(name):
+                    act(self.night, progress)
                 self._done.add(name)
             if name == stage:
                 return self.night
         raise KeyError(stage)
+
+    @contextmanager
+    def _noted(self, stage: str) -> Iterator[None]:
+        """Remember at the night what ended a stage, until a repetition of it succeeds."""
+        self.night.stage = stage
+        try:
+            yield
+        except Exception as error:
+            self._failed[stage] = error
+            raise
+        else:
+            self._failed.pop(stage, None)
+        finally:
+            last = next(reversed(self._failed.items()), (stage, None))
+            self.night.stage, self.night.failure = last

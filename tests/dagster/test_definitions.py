@@ -108,7 +108,7 @@ def test_lineage_runs_from_the_raw_tables_to_the_release(loaded: dg.Definitions)
     assert graph.get(key("staging/base_aws_cur__line_items")).parent_keys == {key("aws_cur/line_items")}
     assert key("ops/dirty_days") in graph.get(key("intermediate/int_days")).parent_keys
     assert graph.get(key("ops/dirty_days")).parent_keys == {key(k) for k in keys_implied_by_files() if k.split("/")[0] in source_kinds()}
-    assert graph.get(RELEASE).parent_keys == {key(f"published/{path.stem}") for path in (MODELS / "marts").glob("*.sql")}
+    assert graph.get(RELEASE).parent_keys == {key(f"published/{path.stem}") for path in (MODELS / "marts").rglob("*.sql")}
 
 
 def test_both_gates_block_and_every_law_is_shown(loaded: dg.Definitions) -> None:
@@ -116,7 +116,7 @@ def test_both_gates_block_and_every_law_is_shown(loaded: dg.Definitions) -> None
     specs = {check: graph.get_check_spec(check) for check in graph.asset_check_keys}
     blocking = {(check.asset_key.to_user_string(), check.name) for check, spec in specs.items() if spec.blocking}
     assert ("ops/deliveries", "door") in blocking
-    assert {("published/" + path.stem, "exit") for path in (MODELS / "marts").glob("*.sql")} <= blocking
+    assert {("published/" + path.stem, "exit") for path in (MODELS / "marts").rglob("*.sql")} <= blocking
     assert {(f"{kind}/{t.name}", "door") for kind, source in source_kinds().items() for t in source.tables} <= {
         (check.asset_key.to_user_string(), check.name) for check in specs
     }

@@ -29,6 +29,7 @@ from pipelines.landing import Landing
 from pipelines.lock import lock_holder
 from pipelines.publish import current_release
 from pipelines.settings import REPOSITORY, Settings, load_settings
+from tests.webhook import Inbox, inbox
 
 FIRST, SECOND, THIRD = "2026-01-05", "2026-01-06", "2026-01-07"
 RELEASE = dg.AssetKey(["published", "release"])
@@ -47,6 +48,7 @@ class Deployment:
     demo: Path
     instance: dg.DagsterInstance
     job: dg.JobDefinition
+    told: Inbox
 
     def run(self, *days: str) -> dg.ExecuteInProcessResult:
         """Materialise everything for one day, or for a range."""
@@ -76,7 +78,10 @@ class Deployment:
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     base = tmp_path_factory.mktemp("deployment")
     generate(base / "demo", days=3, first_day=dt.date.fromisoformat(FIRST))
-    with pytest.MonkeyPatch.context() as patch:
+    with (base / "demo" / "apportion.yml").open("a", encoding="utf-8") as file:
+        file.write("\nalerts: {routes: [{name: ops, url_env: ALERT_URL, default: true}], most_told: 1000}\n")
+    with pytest.MonkeyPatch.context() as patch, inbox() as told_to:
+        patch.setenv("ALERT_URL", told_to.url(CANARY))
         patch.setenv("APPORTION_CONFIG", str(base / "demo" / "apportion.yml"))
         patch.setenv("APPORTION_HOME", str(base / "home"))
         patch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
@@ -85,7 +90,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         from pipelines.definitions import defs
 
         with dg.DagsterInstance.get() as instance:
-            yield Deployment(settings, base / "demo", instance, defs().resolve_job_def("nightly"))
+            yield Deployment(settings, base / "demo", instance, defs().resolve_job_def("nightly"), told_to)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +209,20 @@ def test_every_asset_is_materialised_and_every_check_that_has_something_to_check
     assert {key for key, (passed, severity) in results.items() if not passed and severity == "ERROR"} == set()
 
 
+def test_the_alerts_of_the_release_and_the_checks_that_warn_are_told_in_one_message(
+    deployment: Deployment, first_night: dg.ExecuteInProcessResult
+) -> None:
+    with duckdb.connect(str(deployment.settings.published / "apportion.duckdb"), read_only=True) as connection:
+        of_release = connection.execute("select alert_kind, message from fct_alert").fetchall()
+    warned = {key for key, (passed, severity) in checked(first_night).items() if not passed and severity == "WARN"}
+    posts = deployment.told.posts[:1]
+    text = posts[0][1]["message"] if posts else ""
+    assert bool(posts) == bool(of_release or warned)
+    assert text.count("new: ") == len(of_release) + text.count("new: check_failed")
+    assert [message for _, message in of_release if message not in text] == []
+    assert bool(warned) == ("new: check_failed" in text)
+
+
 def test_models_tell_their_rows(deployment: Deployment, first_night: dg.ExecuteInProcessResult) -> None:
     [run_cost] = told(first_night, dg.AssetKey(["published", "fct_run_cost"])).values()
     assert run_cost["dagster/row_count"] > 0
@@ -253,6 +272,14 @@ def test_a_refusal_fails_the_run_once_and_publishes_nothing(
     assert told(refused_night, RELEASE) == {}
     assert not [e for e in refused_night.all_events if e.event_type_value == "STEP_START" and e.step_key == "transform"]
     assert current_release(deployment.settings)["release_id"] == stands
+    # exactly one message says so: the gate, the table, the expectation, and what stands
+    blocked = [post["message"] for _, post in deployment.told.posts if "publication_blocked" in post["message"]]
+    [message] = blocked
+    assert message.startswith(
+        f"[critical] new: publication_blocked. The night of {THIRD} published nothing: the gate at the door refused: raw.gcp_billing__rows"
+    )
+    assert "the currency has a rate to US dollars (USD); add a source of kind currency_rates; 1 unexpected" in message
+    assert f"Release {stands} stands." in message
 
 
 @pytest.mark.slow
