@@ -4,8 +4,90 @@
 {{ replace_every("regexp_replace(lower(trim(" ~ key ~ ")), '^(resourcetags/|userattribute/|accounttag/)?(user[:_]|k8s-label/|aws:tag:)?', '')", '[^a-z0-9]+', '_') }}
 {%- endmacro %}
 
-{#- Whose an allocated row is (relations allocated, workload_tags, nodes, buckets): its workload's, else its node's owner where it has no workload,
-    else what the charge's own tags say. -#}
+{#- That the era of a tag set (relation `tag_sets`: valid_from, valid_to, NULL without end) holds on a day. -#}
+{% macro in_era(day, tag_sets='tag_sets') -%}
+({{ tag_sets }}.valid_from is null or {{ day }} >= {{ tag_sets }}.valid_from) and ({{ tag_sets }}.valid_to is null or {{ day }} < {{ tag_sets }}.valid_to)
+{%- endmacro %}
+
+{#- The keys that a repair can set. -#}
+{% macro repaired_keys() %}{{ return(['team', 'model', 'environment', 'project']) }}{% endmacro %}
+
+{#- What a repair can ask of an allocated row, most selective first. -#}
+{% macro repair_columns() %}{{ return(['workload_key', 'resource_id', 'pool', 'namespace', 'cluster', 'service', 'account_id', 'source']) }}{% endmacro %}
+
+{#- Whose an allocated row is (relations allocated, workload_tags, nodes, buckets, repaired): what a repair overrides, else its workload's tag, else
+    its node's where it has no workload, else what the charge's own tags say, else what a repair fills in. -#}
 {% macro owned(key) -%}
-coalesce(workload_tags.{{ key }}, case when allocated.workload_key is null then nodes.{{ key }} end, buckets.{{ key }})
+coalesce(repaired.{{ key }}_override, {{ tagged(key) }}, repaired.{{ key }}_fill)
+{%- endmacro %}
+
+{% macro tagged(key) -%}
+workload_tags.{{ key }}, {% if key != 'model' %}case when allocated.workload_key is null then nodes.{{ key }} end, {% endif %}buckets.{{ key }}
+{%- endmacro %}
+
+{#- Where owned() has it from: workload, node, charge or repair; NULL where nobody says. -#}
+{% macro tag_origin(key) -%}
+case
+            when repaired.{{ key }}_override is not null then 'repair'
+            when workload_tags.{{ key }} is not null then 'workload'
+            {% if key != 'model' %}when allocated.workload_key is null and nodes.{{ key }} is not null then 'node'{% endif %}
+            when buckets.{{ key }} is not null then 'charge'
+            when repaired.{{ key }}_fill is not null then 'repair'
+        end
+{%- endmacro %}
+
+{#- The repair that owned() has it from; NULL where it is from none. -#}
+{% macro repair_behind(key) -%}
+case
+            when repaired.{{ key }}_override is not null then repaired.{{ key }}_override_id
+            when coalesce({{ tagged(key) }}) is null then repaired.{{ key }}_fill_id
+        end
+{%- endmacro %}
+
+{#- Where an allocated row is (relations nodes, places, buckets): its node's pool or cluster, else that of the machine charged for, else the tags'. -#}
+{% macro place_of(column) -%}
+coalesce(nodes.{{ column }}, places.{{ column }}, buckets.{{ column }})
+{%- endmacro %}
+
+{#- Grain: subject (day x repair_columns(), NULLs included) that a repair of the policy matches: per key what is filled in and what is overridden, and by
+    which repair; the one that stands first in the policy. `subjects` is a relation of distinct subjects. -#}
+{% macro repairs_of_subjects(subjects, repairs) -%}
+select
+        usage_date, {{ repair_columns() | join(', ') }},
+        {%- for key in repaired_keys() %}
+        {%- for how in ['fill', 'override'] %}
+        {%- set mine = "canonical_key = '" ~ key ~ "' and is_override = " ~ ('true' if how == 'override' else 'false') ~ " and choice = 1" %}
+        max(case when {{ mine }} then canonical_value end) as {{ key }}_{{ how }},
+        max(case when {{ mine }} then repair_id end) as {{ key }}_{{ how }}_id,
+        {%- endfor %}
+        {%- endfor %}
+        max(case when choice > 1 and canonical_value <> first_value_said then 1 else 0 end) as is_contradicted
+    from (
+        select
+            matched.*,
+            row_number() over (partition by {{ (['usage_date'] + repair_columns()) | join(', ') }}, canonical_key, is_override order by repair_rank) as choice,
+            first_value(canonical_value) over (
+                partition by {{ (['usage_date'] + repair_columns()) | join(', ') }}, canonical_key, is_override order by repair_rank
+                rows between unbounded preceding and unbounded following
+            ) as first_value_said
+        from (
+            {%- for lead in repair_columns() %}
+            select
+                subjects.usage_date, {% for column in repair_columns() %}subjects.{{ column }}, {% endfor %}
+                repairs.repair_id, repairs.repair_rank, repairs.canonical_key, repairs.canonical_value, repairs.is_override
+            from {{ subjects }} as subjects
+            inner join {{ repairs }} as repairs
+                on repairs.lead_column = '{{ lead }}' and subjects.{{ lead }} = repairs.lead_value
+                {%- for column in repair_columns() if column != lead %}
+                and (repairs.{{ column }} is null or repairs.{{ column }} = subjects.{{ column }})
+                {%- endfor %}
+                and (repairs.valid_from is null or subjects.usage_date >= repairs.valid_from)
+                and (repairs.valid_to is null or subjects.usage_date < repairs.valid_to)
+            {%- if not loop.last %}
+            union all
+            {%- endif %}
+            {%- endfor %}
+        ) as matched
+    ) as ranked
+    group by usage_date, {{ repair_columns() | join(', ') }}
 {%- endmacro %}

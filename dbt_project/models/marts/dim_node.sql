@@ -74,5 +74,8 @@ inner join machines
     on nodes.node_key = machines.node_key
     and nodes.valid_from is not distinct from machines.valid_from
     and nodes.valid_to is not distinct from machines.valid_to
-left join tag_sets on nodes.labels = tag_sets.tags
+-- by the rules of its last day
+left join tag_sets
+    on nodes.labels = tag_sets.tags
+    and {{ in_era("least(coalesce(cast(nodes.valid_to as date), date '9999-12-31'), (select max(usage_date) from " ~ source('ops', 'published_days') ~ '))') }}
 where nodes.choice = 1

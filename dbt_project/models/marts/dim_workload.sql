@@ -8,7 +8,7 @@ labelled as (
         case when attempts.parent_workload_id is not null then concat(attempts.workload_type, '/', attempts.parent_workload_id) end as parent_workload_key,
         tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
     from {{ ref('int_workload_attempts') }} as attempts
-    left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags
+    left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags and {{ in_era('cast(attempts.started_at as date)') }}
 
 ),
 

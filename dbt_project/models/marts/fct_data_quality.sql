@@ -166,7 +166,7 @@ collisions as (
 
     select buckets.usage_date, buckets.source as subject, 'charges_with_tag_collision' as measure, cast(sum(buckets.charge_count) as bigint) as measured_value
     from {{ ref('int_charge_buckets') }} as buckets
-    inner join {{ ref('int_tag_sets') }} as tag_sets on buckets.tags = tag_sets.tags
+    inner join {{ ref('int_tag_sets') }} as tag_sets on buckets.tags = tag_sets.tags and {{ in_era('buckets.usage_date') }}
     where tag_sets.has_collision
     group by buckets.usage_date, buckets.source
 

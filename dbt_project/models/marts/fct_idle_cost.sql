@@ -21,7 +21,7 @@ pool_owners as (
     select bucket_nodes.usage_date, bucket_nodes.bucket_key, tag_sets.team
     from {{ ref('int_bucket_nodes') }} as bucket_nodes
     inner join {{ ref('int_nodes') }} as nodes on bucket_nodes.usage_date = nodes.usage_date and bucket_nodes.node_key = nodes.node_key
-    inner join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags
+    inner join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
     where tag_sets.team is not null
 
 ),
@@ -42,6 +42,7 @@ idle as (
             else allocations.reason end as idle_reason,
         coalesce(allocations.team, pool_owners.team) as owner_team,
         case
+            when allocations.team_origin = 'repair' then 'repair'
             when workload_tags.team is not null then 'workload'
             when allocations.workload_key is null and pool_owners.team is not null then 'pool'
             when allocations.team is not null then 'tag'

@@ -34,7 +34,7 @@ nodes as (
 
     select nodes.usage_date, nodes.node_key, tag_sets.team
     from {{ ref('int_nodes') }} as nodes
-    left join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags
+    left join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
 
 ),
 

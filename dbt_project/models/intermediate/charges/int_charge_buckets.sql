@@ -74,7 +74,7 @@ keyed as (
         tag_sets.run_id,
         tag_sets.endpoint
     from bucketed
-    left join tag_sets on bucketed.tags = tag_sets.tags
+    left join tag_sets on bucketed.tags = tag_sets.tags and {{ in_era('bucketed.usage_date') }}
 
 )
 
