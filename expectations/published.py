@@ -35,6 +35,30 @@ GRAINS: dict[str, tuple[str, ...]] = {
         "reason",
         "stage",
     ),
+    "fct_cost_daily": (
+        "usage_date",
+        "billing_period",
+        "stage",
+        "rule_id",
+        "source",
+        "provider",
+        "account_id",
+        "team",
+        "owner_team",
+        "owner_basis",
+        "model",
+        "environment",
+        "project",
+        "workload_type",
+        "service",
+        "cost_class",
+        "component",
+        "reason",
+        "pricing_category",
+        "charge_category",
+        "gpu_model",
+        "pool",
+    ),
     "fct_cost_estimate": ("usage_date", "node_key", "workload_key", "attempt_key", "cost_class", "pricing_status"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_energy": ("usage_date", "node_key", "holder", "attempt_key"),
@@ -145,6 +169,19 @@ def _one_bill_for_a_node() -> Expectation:
         " where rated.is_rated and not charged.is_rated order by all"
     )
     return no_rows("a node is billed by a rate card or by a provider, never by both", query, column="node")
+
+
+def fct_cost_daily(days: Collection[dt.date]) -> list[Expectation]:
+    """The ledger by day: the same dollars."""
+    ledger = f"select usage_date, stage, sum(effective_cost) as cost from published.fct_cost_allocation where {within(days)} group by all"  # noqa: S608
+    query = (
+        f"with daily as (select usage_date, stage, sum(cost_usd) as cost from {{batch}} group by all), ledger as ({ledger})"  # noqa: S608
+        " select coalesce(daily.usage_date, ledger.usage_date) as usage_date, coalesce(daily.stage, ledger.stage) as stage,"
+        " cast(daily.cost as varchar) as daily_usd, cast(ledger.cost as varchar) as ledger_usd"
+        " from daily full join ledger on daily.usage_date = ledger.usage_date and daily.stage = ledger.stage"
+        " where daily.cost is distinct from ledger.cost order by 1, 2"
+    )
+    return [no_rows("the ledger by day sums to the ledger", query, column="cost_usd"), *_is_one_of("cost_class", COST_CLASSES)]
 
 
 def fct_cost_estimate(days: Collection[dt.date]) -> list[Expectation]:

@@ -30,20 +30,20 @@ class NodeResult:
     seconds: float
 
 
-class ModelFailed(ApportionError):
-    """A dbt model failed. ``results``: what became of every node."""
+class _Told:
+    """A failure that knows what became of every node (``results``)."""
 
     def __init__(self, results: list[NodeResult], what: str, *, where: str, remedy: str) -> None:
-        super().__init__(what, where=where, remedy=remedy)
+        super().__init__(what, where=where, remedy=remedy)  # type: ignore[call-arg]
         self.results = results
 
 
-class LawBroken(GateError):
-    """A dbt data test failed. ``results``: what became of every node."""
+class ModelFailed(_Told, ApportionError):
+    """A dbt model failed."""
 
-    def __init__(self, results: list[NodeResult], what: str, *, where: str, remedy: str) -> None:
-        super().__init__(what, where=where, remedy=remedy)
-        self.results = results
+
+class LawBroken(_Told, GateError):
+    """A dbt data test failed."""
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -17,6 +17,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.errors import UsageError
+from pipelines.governance import Governance
 from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
 from pipelines.price_list import PriceListEntry, regress, write_price_list
 from pipelines.tag_rules import TagRepair, TagRule, unique_repairs, write_tag_rules
@@ -102,6 +103,7 @@ class Policy(BaseModel):
     node_split: list[NodeSplitRule] = Field(default_factory=list)
     price_list: list[PriceListEntry] = Field(default_factory=list)
     distribution: list[DistributionRule] = Field(default_factory=list)
+    governance: Governance = Governance()
 
     @field_validator("distribution")
     @classmethod
@@ -126,8 +128,8 @@ class Policy(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the policy's meaning: comments and order of keys do not matter, the order of aliases does."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of what the figures follow from: comments and order of keys do not matter, the order of aliases does, governance is left out."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json", exclude={"governance"}), sort_keys=True).encode()).hexdigest()
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Replace the relations of the schema ``policy`` by this policy."""
@@ -149,6 +151,7 @@ class Policy(BaseModel):
         write_gpu_rules(connection, self.sharing, self.node_split)
         write_price_list(connection, self.price_list)
         self._write_distribution(connection)
+        self.governance.write(connection)
 
     def _write_distribution(self, connection: duckdb.DuckDBPyConnection) -> None:
         """The distribution rules as relations; stated shares as whole numbers of millionths."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal, get_args
@@ -24,7 +25,7 @@ _RELATIONS = {
     "tag_aliases": "canonical_key varchar, alias varchar, alias_rank bigint, is_case_folded boolean, valid_from date, valid_to date",
     "tag_values": "canonical_key varchar, raw_value varchar, canonical_value varchar, valid_from date, valid_to date",
     "tag_repairs": "repair_id varchar, repair_rank bigint, canonical_key varchar, canonical_value varchar, is_override boolean,"
-    " valid_from date, valid_to date, reason varchar, author varchar, condition_columns bigint, lead_column varchar, lead_value varchar, "
+    " valid_from date, valid_to date, reason varchar, author varchar, matches varchar, lead_column varchar, lead_value varchar, "
     + ", ".join(f"{column} varchar" for column in REPAIR_COLUMNS),
 }
 
@@ -119,6 +120,7 @@ class TagRepair(BaseModel):
     def rows(self, rank: int, folded_keys: Collection[str]) -> list[tuple[object, ...]]:
         """Its rows of policy.tag_repairs: one for each combination of wanted values and each key; values of folded keys in lower case."""
         columns = [column for column in REPAIR_COLUMNS if column in self.match]
+        matches = json.dumps({column: sorted(set(self.match[column])) for column in sorted(columns)}, ensure_ascii=False)  # type: ignore[index]
         found = []
         for values in itertools.product(*(sorted(set(self.match[column])) for column in columns)):  # type: ignore[index]
             wanted = dict(zip(columns, values, strict=True))
@@ -126,7 +128,7 @@ class TagRepair(BaseModel):
                 said = unicodedata.normalize("NFC", value.strip())
                 found.append((
                     self.id, rank, key, said.lower() if key in folded_keys else said, self.override, self.first_day, self.valid_to, self.reason,
-                    self.author, len(columns), columns[0], wanted[columns[0]], *(wanted.get(column) for column in REPAIR_COLUMNS),
+                    self.author, matches, columns[0], wanted[columns[0]], *(wanted.get(column) for column in REPAIR_COLUMNS),
                 ))  # fmt: skip
         return found
 

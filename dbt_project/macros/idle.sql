@@ -75,3 +75,11 @@ cast(({{ int_div(second, '3600') }} + 72) % 168 as bigint)
 
 {#- A GPU whose last sample is more hours than this behind the latest of the fleet is silent, not idle. -#}
 {% macro silent_after_hours() %}{{ return(1) }}{% endmacro %}
+
+{#- The node of each charge bucket that is a node's, and the team that answers for its pool. -#}
+{% macro bucket_owners(bucket_nodes, nodes, tag_sets) -%}
+    select bucket_nodes.usage_date, bucket_nodes.bucket_key, nodes.gpu_model, tag_sets.team
+    from {{ bucket_nodes }} as bucket_nodes
+    inner join {{ nodes }} as nodes on bucket_nodes.usage_date = nodes.usage_date and bucket_nodes.node_key = nodes.node_key
+    left join {{ tag_sets }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
+{%- endmacro %}

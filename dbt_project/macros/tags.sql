@@ -91,3 +91,35 @@ select
     ) as ranked
     group by usage_date, {{ repair_columns() | join(', ') }}
 {%- endmacro %}
+
+{#- How a row of int_bucket_allocations came to a value of a key: through whoever held it (how that is known), its node's labels, its own tags, a repair. -#}
+{% macro tag_evidence(key) -%}
+case
+            when {{ key }} is null then 'missing'
+            when {{ key }}_origin = 'workload' then case when route in ('telemetry', 'rule') then evidence else 'tag' end
+            when {{ key }}_origin = 'node' then 'node_label'
+            when {{ key }}_origin = 'charge' then 'charge_tag'
+            else {{ key }}_origin
+        end
+{%- endmacro %}
+
+{#- How it came to its workload. -#}
+{% macro workload_evidence() -%}
+case
+            when workload_key is null then 'missing'
+            when route = 'telemetry' then evidence
+            when route = 'tag' then 'tag'
+            else 'charge_tag'
+        end
+{%- endmacro %}
+
+{#- A text by which levels sort, the weakest first: missing, repair, a count without GPUs, tags, labels, intervals. -#}
+{% macro evidence_key(level, repair_id) -%}
+concat(
+            case {{ level }}
+                when 'missing' then '0' when 'repair' then '1' when 'none' then '2' when 'count_only' then '3' when 'charge_tag' then '4'
+                when 'node_label' then '5' when 'tag' then '6' when 'interval' then '9' else '8'
+            end,
+            {{ level }}, '|', coalesce({{ repair_id }}, '')
+        )
+{%- endmacro %}

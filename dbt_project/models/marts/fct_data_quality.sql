@@ -172,6 +172,15 @@ collisions as (
 
 ),
 
+repair_collisions as (
+
+    select usage_date, source as subject, 'allocations_with_repair_collision' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_bucket_allocations') }}
+    where has_repair_collision
+    group by usage_date, source
+
+),
+
 quarantined as (
 
     select usage_date, source as subject, concat('quarantined: ', quarantine_reason) as measure, cast(sum(charge_count) as bigint) as measured_value
@@ -232,6 +241,8 @@ measures as (
     select * from identities
     union all
     select * from collisions
+    union all
+    select * from repair_collisions
     union all
     select * from quarantined
     union all

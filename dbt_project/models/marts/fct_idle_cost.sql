@@ -18,11 +18,7 @@ allocations as (
 
 pool_owners as (
 
-    select bucket_nodes.usage_date, bucket_nodes.bucket_key, tag_sets.team
-    from {{ ref('int_bucket_nodes') }} as bucket_nodes
-    inner join {{ ref('int_nodes') }} as nodes on bucket_nodes.usage_date = nodes.usage_date and bucket_nodes.node_key = nodes.node_key
-    inner join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
-    where tag_sets.team is not null
+    {{ bucket_owners(ref('int_bucket_nodes'), ref('int_nodes'), ref('int_tag_sets')) }}
 
 ),
 
@@ -42,7 +38,6 @@ idle as (
             else allocations.reason end as idle_reason,
         coalesce(allocations.team, pool_owners.team) as owner_team,
         case
-            when allocations.team_origin = 'repair' then 'repair'
             when workload_tags.team is not null then 'workload'
             when allocations.workload_key is null and pool_owners.team is not null then 'pool'
             when allocations.team is not null then 'tag'
