@@ -123,3 +123,41 @@ concat(
             {{ level }}, '|', coalesce({{ repair_id }}, '')
         )
 {%- endmacro %}
+
+{#- The same of who holds a node's charges (relation `holders`: usage_date, node_key, workload_key): CTEs node_places, subjects and repaired, by node and
+    workload. Where charges of one node differ in what a repair asks for, the first value stands for all. -#}
+{% macro repairs_of_node_holders(holders, bucket_nodes, buckets, nodes, repairs) -%}
+node_places as (
+
+    select
+        bucket_nodes.usage_date, bucket_nodes.node_key, min(nodes.pool) as pool, min(nodes.cluster) as cluster,
+        {%- for column in ['resource_id', 'namespace', 'service', 'account_id', 'source'] %}
+        min(buckets.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (select * from {{ bucket_nodes }} where compute_kind is not null and (select count(*) from {{ repairs }}) > 0) as bucket_nodes
+    inner join {{ buckets }} as buckets on bucket_nodes.usage_date = buckets.usage_date and bucket_nodes.bucket_key = buckets.bucket_key
+    left join {{ nodes }} as nodes on bucket_nodes.usage_date = nodes.usage_date and bucket_nodes.node_key = nodes.node_key
+    group by bucket_nodes.usage_date, bucket_nodes.node_key
+
+),
+
+subjects as (
+
+    select distinct {{ holders }}.node_key, {{ holders }}.usage_date, {% for column in repair_columns() %}{{ holders if column == 'workload_key' else 'node_places' }}.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
+    from {{ holders }}
+    inner join node_places on {{ holders }}.usage_date = node_places.usage_date and {{ holders }}.node_key = node_places.node_key
+
+),
+
+repaired as (
+
+    select subjects.node_key, found.*
+    from subjects
+    inner join ({{ repairs_of_subjects('(select distinct usage_date, ' ~ repair_columns() | join(', ') ~ ' from subjects)', repairs) }}) as found
+        on subjects.usage_date = found.usage_date
+        {%- for column in repair_columns() %}
+        and subjects.{{ column }} is not distinct from found.{{ column }}
+        {%- endfor %}
+
+)
+{%- endmacro %}
