@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GRAINS: dict[str, tuple[str, ...]] = {
     "dim_date": ("usage_date",),
     "dim_node": ("node_key", "valid_from", "valid_to"),
-    "dim_tag_policy": ("canonical_key", "alias"),
+    "dim_tag_policy": ("rule_kind", "canonical_key", "rule_name", "valid_from"),
     "dim_workload": ("workload_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
     "fct_cost_allocation": (
@@ -94,7 +94,9 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
-    "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
+    "fct_tag_coverage": ("usage_date", "source", "account_id", "charge_category", "tag_key", "evidence_level", "repair_id"),
+    "fct_untagged_spend": ("tag_key", "source", "account_id", "subject_type", "subject", "cluster", "service", "charge_category"),
+    "fct_guardrail_violation": ("guardrail_id", "verdict", "source", "account_id", "subject_type", "subject", "tag_key"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused
 GRAIN_ONLY_WARNS = {"dim_node"}
@@ -291,6 +293,43 @@ def fct_inference_unit_cost(days: Collection[dt.date]) -> list[Expectation]:
 def fct_inference_unit_cost_hourly(days: Collection[dt.date]) -> list[Expectation]:
     """Endpoints by hour."""
     return _unit_costs("usage_hour, endpoint")
+
+
+def fct_tag_coverage(days: Collection[dt.date]) -> list[Expectation]:
+    """Dollars by key and evidence."""
+    key = "usage_date, source, account_id, tag_key, evidence_level"
+    return [
+        no_rows(
+            "positive and negative dollars sum to cost_usd",
+            f"select {key}, cost_usd, positive_cost_usd, negative_cost_usd from {{batch}}"  # noqa: S608
+            " where cost_usd is distinct from positive_cost_usd + negative_cost_usd",
+            column="cost_usd",
+        ),
+        no_rows(
+            "a repair is named exactly where one is the evidence",
+            f"select {key}, repair_id from {{batch}} where (evidence_level = 'repair') <> (repair_id is not null)",  # noqa: S608
+            column="repair_id",
+        ),
+    ]
+
+
+def fct_untagged_spend(days: Collection[dt.date]) -> list[Expectation]:
+    """Untagged spend: a guess has its evidence."""
+    query = (
+        "select tag_key, subject_type, subject, likely_owner, likely_owner_basis, confidence from {batch}"
+        " where (likely_owner is null) <> (confidence is null) or (likely_owner is null) <> (tagged_cost_usd is null)"
+    )
+    return [no_rows("a likely owner has its evidence", query, column="likely_owner")]
+
+
+def fct_guardrail_violation(days: Collection[dt.date]) -> list[Expectation]:
+    """Guardrails: what is broken on the night's days under a rule that blocks stops the night, by rule, subject and remedy."""
+    listed = ", ".join(f"date '{day.isoformat()}'" for day in sorted(days)) or "null"
+    query = (
+        "select guardrail_id, subject_type, subject, team, measured, threshold, cast(cost_usd as varchar) as cost_usd, since_date, remedy from {batch}"
+        f" where action = 'block' and verdict = 'broken' and last_date in ({listed}) order by cost_usd desc, guardrail_id, subject"  # noqa: S608
+    )
+    return [no_rows("no guardrail that blocks is broken", query, column="guardrail_id"), *_is_one_of("verdict", ("broken", "unknown"))]
 
 
 def _unit_costs(key: str) -> list[Expectation]:

@@ -24,6 +24,7 @@ from pipelines.tag_rules import TagRepair, TagRule, unique_repairs, write_tag_ru
 
 CanonicalKey = Literal[
     "team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace", "hpc_job", "pod", "pod_uid", "job",
+    "creator",
 ]  # fmt: skip
 
 DistributionColumn = Literal[

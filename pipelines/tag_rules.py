@@ -108,6 +108,8 @@ class TagRepair(BaseModel):
             raise ValueError(f"no value for {empty[0]}: a repair names what it is for")
         if empty := [key for key, value in self.set.items() if not value.strip()]:
             raise ValueError(f"no value for {empty[0]}")
+        if [text for text in (*self.set.values(), self.author, self.reason) if text.startswith("<")]:
+            raise ValueError("a placeholder in angle brackets is still to be filled in")
         if len(list(itertools.product(*self.match.values()))) > MOST_COMBINATIONS:
             raise ValueError(f"more than {MOST_COMBINATIONS} combinations of values: make several repairs of it")
         return self

@@ -40,7 +40,7 @@ _UNIT = (
 TABLES = {
     "dim_date": "usage_date date, month_start date",
     "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp",
-    "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
+    "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint, rule_kind varchar, rule_name varchar, valid_from date",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
@@ -78,7 +78,13 @@ TABLES = {
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
     "fct_telemetry_coverage": "usage_date date, node_key varchar, coverage_ratio decimal(9,6)",
     "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
-    "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
+    "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, charge_category varchar, tag_key varchar, evidence_level varchar,"
+    " repair_id varchar, cost_usd decimal(38,12), positive_cost_usd decimal(38,12), negative_cost_usd decimal(38,12)",
+    "fct_untagged_spend": "tag_key varchar, source varchar, account_id varchar, subject_type varchar, subject varchar, cluster varchar, service varchar,"
+    " charge_category varchar, likely_owner varchar, likely_owner_basis varchar, confidence varchar, tagged_cost_usd decimal(38,12)",
+    "fct_guardrail_violation": "guardrail_id varchar, verdict varchar, source varchar, account_id varchar, subject_type varchar, subject varchar,"
+    " tag_key varchar, action varchar, team varchar, measured varchar, threshold varchar, cost_usd decimal(38,12), since_date date, last_date date,"
+    " remedy varchar",
 }
 
 
@@ -98,7 +104,7 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
             connection.execute(f"comment on table published.{table} is 'what {table} says; it''s \"here\"'")
         connection.execute("comment on column published.fct_run_cost.run_cost_usd is 'effective cost -- of the run'")
         connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null)")
-        connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
+        connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0, 'alias', 'team', null), ('team', 'owner', 1, 'alias', 'owner', null)")
         for number, text in enumerate(HOSTILE):
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
         ensure_bookkeeping(connection)
@@ -269,7 +275,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_activity_sensitivity": [(day, "training_run/R", "R@1", "sm_active", 3)],
         "fct_telemetry_coverage": [(day, "n1|i-1", "0.9")],
         "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],
-        "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
+        "fct_tag_coverage": [(day, "aws", "111", "Usage", "team", "missing", None, "8.500000000001", "8.500000000001", 0)],
     }
     for table, values in rows.items():
         names = ", ".join(column for column, *_ in connection.execute(f"describe published.{table}").fetchall()[: len(values[0])])

@@ -61,15 +61,13 @@ select
         max(case when {{ mine }} then repair_id end) as {{ key }}_{{ how }}_id,
         {%- endfor %}
         {%- endfor %}
-        max(case when choice > 1 and canonical_value <> first_value_said then 1 else 0 end) as is_contradicted
+        max(case when lowest_value <> highest_value then 1 else 0 end) as is_contradicted
     from (
         select
             matched.*,
             row_number() over (partition by {{ (['usage_date'] + repair_columns()) | join(', ') }}, canonical_key, is_override order by repair_rank) as choice,
-            first_value(canonical_value) over (
-                partition by {{ (['usage_date'] + repair_columns()) | join(', ') }}, canonical_key, is_override order by repair_rank
-                rows between unbounded preceding and unbounded following
-            ) as first_value_said
+            min(canonical_value) over (partition by {{ (['usage_date'] + repair_columns()) | join(', ') }}, canonical_key, is_override) as lowest_value,
+            max(canonical_value) over (partition by {{ (['usage_date'] + repair_columns()) | join(', ') }}, canonical_key, is_override) as highest_value
         from (
             {%- for lead in repair_columns() %}
             select
@@ -81,6 +79,10 @@ select
                 {%- for column in repair_columns() if column != lead %}
                 and (repairs.{{ column }} is null or repairs.{{ column }} = subjects.{{ column }})
                 {%- endfor %}
+                {%- if lead in ['pool', 'cluster'] %}
+                -- like a node's labels: what a workload holds there is not the pool's
+                and subjects.workload_key is null
+                {%- endif %}
                 and (repairs.valid_from is null or subjects.usage_date >= repairs.valid_from)
                 and (repairs.valid_to is null or subjects.usage_date < repairs.valid_to)
             {%- if not loop.last %}

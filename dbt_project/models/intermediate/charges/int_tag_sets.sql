@@ -144,6 +144,7 @@ pivoted as (
         max(case when canonical_key = 'pod' then canonical_value end) as pod,
         max(case when canonical_key = 'pod_uid' then canonical_value end) as pod_uid,
         max(case when canonical_key = 'job' then canonical_value end) as job,
+        max(case when canonical_key = 'creator' then canonical_value end) as creator,
         coalesce(max(case when lowest_value <> highest_value then 1 else 0 end), 0) = 1 as has_collision
     from eras
     left join ranked on eras.tags = ranked.tags and eras.era_from = ranked.era_from and ranked.choice = 1

@@ -1,0 +1,105 @@
+"""Guardrails: what breaks a rule, since when, for how many dollars, and what becomes of it. Every figure is worked beside its row.
+
+Belongs here: the mart and the alerts over hand-made days, the gate, the rules' validation. Does not: untagged spend (test_untagged_spend.py).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines import checks, dbt
+from pipelines.governance import Governance
+from tests.empty_warehouse import put
+from tests.governance.test_untagged_spend import MON, TUE, WED, row
+
+GPU = 7_207_200  # parts of one GPU
+RULES = [
+    {"id": "prod_is_tagged", "kind": "required_tags", "keys": ["team", "project"], "match": {"environment": "production", "charge_category": "Usage"}, "floor_usd": 5, "action": "block"},
+    {"id": "dev_is_small", "kind": "allowed_instance_types", "allowed": ["g5.*", "t3.medium"], "match": {"environment": ["development"]}, "exempt": ["i-exempt"]},
+    {"id": "in_the_eu", "kind": "allowed_regions", "allowed": ["eu-*"], "match": {"service": "AmazonS3"}},
+    {"id": "run_limit", "kind": "max_run_cost", "limit": 100, "match": {"team": "nlp"}},
+    {"id": "gpu_limit", "kind": "max_gpus_per_run", "limit": 8, "remedy": "ask the platform team for a slot"},
+    {"id": "share", "kind": "untagged_share", "keys": ["team"], "threshold_ratio": "0.25", "floor_usd": 10, "window_days": 2},
+    {"id": "later", "kind": "required_tags", "keys": ["model"], "valid_from": "2026-10-08"},
+]  # fmt: skip
+PROD, DEV = {"environment": "production", "model": "m"}, {"environment": "development", "team": "nlp", "project": "p", "is_compute": True}
+ROWS = [
+    # r-1: no team on Monday ($6) and Wednesday ($7); Tuesday's $4 lie below the floor of $5. It has a project
+    row(MON, "6", resource_id="r-1", project="p", **PROD),
+    row(TUE, "4", resource_id="r-1", project="p", **PROD),
+    row(WED, "7", resource_id="r-1", project="p", **PROD),
+    # r-2 lacks both; r-3 lacks a team in an environment that the rule does not watch
+    row(TUE, "9", resource_id="r-2", **PROD),
+    row(WED, "50", resource_id="r-3", environment="staging", project="p"),
+    # machines of development: p5 is not allowed, g5 is, an unstated type is unknown, an exempt one is left alone
+    row(WED, "98", resource_id="i-big", instance_type="p5.48xlarge", **DEV),
+    row(WED, "3", resource_id="i-fine", instance_type="g5.xlarge", **DEV),
+    row(WED, "2", resource_id="i-unstated", **DEV),
+    row(WED, "98", resource_id="i-exempt", instance_type="p5.48xlarge", **DEV),
+    # S3 in two regions
+    row(TUE, "20", service="AmazonS3", region="us-east-1", team="vision", project="p"),
+    row(TUE, "30", service="AmazonS3", region="eu-west-1", team="vision", project="p"),
+]
+RUN_DAYS = [
+    # passes $100 on Tuesday (60 + 50), ends on Wednesday with 110 + 15 = 125; 16 GPUs at once on Monday
+    {"usage_date": MON, "workload_key": "training_run/long", "team": "nlp", "effective_cost": 60},
+    {"usage_date": TUE, "workload_key": "training_run/long", "team": "nlp", "effective_cost": 50},
+    {"usage_date": WED, "workload_key": "training_run/long", "team": "nlp", "effective_cost": 15},
+    # another team's, and one that stays at the limit
+    {"usage_date": WED, "workload_key": "training_run/vision", "team": "vision", "effective_cost": 500},
+    {"usage_date": WED, "workload_key": "training_run/exact", "team": "nlp", "effective_cost": 100},
+    {"usage_date": WED, "workload_key": "endpoint/chat", "team": "nlp", "effective_cost": 900},
+]
+GPU_DAYS = [("training_run/long", MON, 16 * GPU), ("training_run/long", TUE, 8 * GPU), ("training_run/exact", WED, 8 * GPU)]
+FOUND: dict[str, list[tuple]] = {}
+
+
+@pytest.fixture
+def broken(governed) -> dict[str, list[tuple]]:
+    """Violations, alerts and what the gate says; computed once."""
+
+    def fill(connection) -> None:
+        put(connection, "dim_date", [{"usage_date": day, "month_start": day.replace(day=1)} for day in (MON, TUE, WED)])
+        put(connection, "int_resource_days", ROWS, schema="intermediate")
+        put(connection, "int_attempt_days", RUN_DAYS, schema="intermediate")
+        gpus = [{"workload_key": key, "usage_date": day, "most_held_parts": parts} for key, day, parts in GPU_DAYS]
+        put(connection, "int_workload_gpu_days", gpus, schema="intermediate")
+
+    if not FOUND:
+        connection = governed(fill, {"guardrails": RULES}, select="fct_guardrail_violation")
+        query = (
+            "select guardrail_id, verdict, subject, tag_key, team, since_date, last_date, day_count, is_current, cost_usd, measured, threshold"
+            " from published.fct_guardrail_violation order by all"
+        )
+        FOUND["violations"] = connection.execute(query).fetchall()
+        FOUND["remedies"] = connection.execute("select distinct guardrail_id, remedy from published.fct_guardrail_violation").fetchall()
+    return FOUND
+
+
+def test_what_breaks_a_rule_is_told_with_its_dollars(broken) -> None:
+    long, tagged = "training_run/long", "is required"
+    assert broken["violations"] == [
+        ("dev_is_small", "broken", "i-big", None, "nlp", WED, WED, 1, True, 98, "p5.48xlarge", "allowed: g5.*, t3.medium"),
+        ("dev_is_small", "unknown", "i-unstated", None, "nlp", WED, WED, 1, True, 2, "not stated by the bill", "allowed: g5.*, t3.medium"),
+        # 16 GPUs on Monday, whose day cost $60
+        ("gpu_limit", "broken", long, None, "nlp", MON, MON, 1, True, 60, "16.00", "at most 8.00 GPUs at once"),
+        ("in_the_eu", "broken", "AmazonS3", None, "vision", TUE, TUE, 1, False, 20, "us-east-1", "allowed: eu-*"),
+        # Monday 6 + Wednesday 7
+        ("prod_is_tagged", "broken", "r-1", "team", None, MON, WED, 2, True, 13, "no value", f"team {tagged}"),
+        ("prod_is_tagged", "broken", "r-2", "project", None, TUE, TUE, 1, False, 9, "no value", f"project {tagged}"),
+        ("prod_is_tagged", "broken", "r-2", "team", None, TUE, TUE, 1, False, 9, "no value", f"team {tagged}"),
+        # since Tuesday, when 60 + 50 passed the limit: 50 + 15 of dollars on those days, 125 in all
+        ("run_limit", "broken", long, None, "nlp", TUE, WED, 2, True, 65, "125.00", "at most $100.00"),
+        # two days, Tuesday and Wednesday: 4 + 7 + 9 + 50 = 70 without a team, of 70 + 98 + 3 + 2 + 98 + 20 + 30 = 321? 70 / 321 = 0.218
+    ]
+
+
+def test_a_remedy_is_the_rules_own_or_a_general_one(broken) -> None:
+    remedies = dict(broken["remedies"])
+    assert remedies["gpu_limit"] == "ask the platform team for a slot"
+    assert remedies["run_limit"] == "stop or shrink the run, raise the limit, or exempt it in governance.guardrails"
