@@ -19,6 +19,7 @@ RepairedKey = Literal["team", "model", "environment", "project"]
 RepairColumn = Literal["workload_key", "resource_id", "pool", "namespace", "cluster", "service", "account_id", "source"]
 # Most selective first: the first that a repair names is the one by which its rows are looked up.
 REPAIR_COLUMNS: tuple[str, ...] = get_args(RepairColumn)
+REPAIRED_KEYS: tuple[str, ...] = get_args(RepairedKey)
 MOST_COMBINATIONS = 1000
 
 _RELATIONS = {

@@ -71,7 +71,7 @@ case rules.guardrail_kind
         when 'required_tags' then concat(violations.tag_key, ' is required')
         when 'max_run_cost' then concat('at most $', cast(cast(rules.limit_value as decimal(38, 2)) as {{ dbt.type_string() }}))
         when 'max_gpus_per_run' then concat('at most ', cast(cast(rules.limit_value as decimal(38, 2)) as {{ dbt.type_string() }}), ' GPUs at once')
-        when 'untagged_share' then concat('at most ', cast(rules.threshold_ratio as {{ dbt.type_string() }}), ' of the dollars without ', violations.tag_key)
+        when 'untagged_share' then concat('at most ', cast(cast(100 * rules.threshold_ratio as decimal(9, 1)) as {{ dbt.type_string() }}), ' % of the dollars without ', violations.tag_key)
         else concat('allowed: ', replace(substr(rules.allowed, 2, length(rules.allowed) - 2), '|', ', '))
     end
 {%- endmacro %}

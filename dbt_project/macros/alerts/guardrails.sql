@@ -71,7 +71,7 @@ select
     case
         when guardrail_kind in ('required_tags', 'untagged_share') then concat('apportion tags --missing ', tag_key)
         when guardrail_kind in ('max_run_cost', 'max_gpus_per_run') then concat('apportion explain ', dearest_subject)
-        else 'apportion tags --guardrails'
+        else 'apportion tags'
     end as explain
 from worded
 {%- endmacro %}
