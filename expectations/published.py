@@ -326,8 +326,8 @@ def fct_guardrail_violation(days: Collection[dt.date]) -> list[Expectation]:
     """Guardrails: what is broken on the night's days under a rule that blocks stops the night, by rule, subject and remedy."""
     listed = ", ".join(f"date '{day.isoformat()}'" for day in sorted(days)) or "null"
     query = (
-        "select guardrail_id, subject_type, subject, team, measured, threshold, cast(cost_usd as varchar) as cost_usd, since_date, remedy from {batch}"
-        f" where action = 'block' and verdict = 'broken' and last_date in ({listed}) order by cost_usd desc, guardrail_id, subject"  # noqa: S608
+        "select guardrail_id, subject_type, subject, team, measured, threshold, cast(cost_usd as varchar) as cost_usd, since_date, remedy from {batch}"  # noqa: S608
+        f" where action = 'block' and verdict = 'broken' and last_date in ({listed}) order by cost_usd desc, guardrail_id, subject"
     )
     return [no_rows("no guardrail that blocks is broken", query, column="guardrail_id"), *_is_one_of("verdict", ("broken", "unknown"))]
 

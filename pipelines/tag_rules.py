@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal, get_args
 
 import duckdb
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 RepairedKey = Literal["team", "model", "environment", "project"]
 RepairColumn = Literal["workload_key", "resource_id", "pool", "namespace", "cluster", "service", "account_id", "source"]

@@ -103,7 +103,9 @@ def _coverage(rows: list[dict[str, Any]]) -> list[str]:
         missing = sum((row["positive_cost_usd"] for row in mine if row["evidence_level"] == "missing"), Decimal(0))
         charges, without = sum(r["charge_count"] for r in mine), sum(r["charge_count"] for r in mine if r["evidence_level"] == "missing")
         share = f"{(total - missing) / total:.1%}" if total else "-"
-        lines.append(f"\n{key}: {share} of {usd(total)} has one; {usd(missing)} has none; {charges - without} of {charges} charges wholly have one")
+        lines.append(
+            f"\n{key}: {share} of {usd(total)} has one; {usd(missing)} has none; {charges - without} of {charges} charges wholly have one"
+        )
         lines += [f"  {row['evidence_level']:<22}{usd(row['positive_cost_usd']):>16}" for row in mine]
         if credit := sum((row["negative_cost_usd"] for row in mine if row["evidence_level"] == "missing"), Decimal(0)):
             lines.append(f"  credits without one   {usd(credit):>16}")
@@ -146,5 +148,8 @@ def _guardrails(rows: list[dict[str, Any]], limit: int) -> list[str]:
     ]
     lines = ["", f"Guardrails broken in the last 35 days, the dearest {len(shown)} of {len(broken)}", *told] if told else []
     if unknown:
-        lines += ["", f"Not judged, because the bill does not say: {usd(sum((r['cost_usd'] for r in unknown), Decimal(0)))} on {len(unknown)} subject(s)"]
+        lines += [
+            "",
+            f"Not judged, because the bill does not say: {usd(sum((r['cost_usd'] for r in unknown), Decimal(0)))} on {len(unknown)} subject(s)",
+        ]
     return lines

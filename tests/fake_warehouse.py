@@ -104,7 +104,9 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
             connection.execute(f"comment on table published.{table} is 'what {table} says; it''s \"here\"'")
         connection.execute("comment on column published.fct_run_cost.run_cost_usd is 'effective cost -- of the run'")
         connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null)")
-        connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0, 'alias', 'team', null), ('team', 'owner', 1, 'alias', 'owner', null)")
+        connection.execute(
+            "insert into published.dim_tag_policy values ('team', 'team', 0, 'alias', 'team', null), ('team', 'owner', 1, 'alias', 'owner', null)"
+        )
         for number, text in enumerate(HOSTILE):
             connection.execute("insert into published.dim_workload values (?, ?, null, null)", [f"training_run/{text}", f"{number}"])
         ensure_bookkeeping(connection)

@@ -98,7 +98,10 @@ def write_guardrails(connection: duckdb.DuckDBPyConnection, entries: Sequence[Gu
             "guardrail_id varchar, pattern varchar",
             [(entry.id, pattern.lower().replace("*", "%")) for entry in entries for pattern in entry.allowed],
         ),
-        "guardrail_exempt": ("guardrail_id varchar, subject varchar", [(entry.id, subject) for entry in entries for subject in entry.exempt]),
+        "guardrail_exempt": (
+            "guardrail_id varchar, subject varchar",
+            [(entry.id, subject) for entry in entries for subject in entry.exempt],
+        ),
     }
     for name, (schema, rows) in tables.items():
         connection.execute(f"create or replace table policy.{name} ({schema})")

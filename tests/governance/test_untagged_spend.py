@@ -74,7 +74,9 @@ def spend(governed) -> dict[tuple, dict]:
 
 
 def test_what_lacks_a_team_is_listed_once_by_what_a_repair_reaches(spend) -> None:
-    found = {key: (r["subject_type"], r["account_id"], r["cost_usd"], r["positive_cost_usd"], r["negative_cost_usd"]) for key, r in spend.items()}
+    found = {
+        key: (r["subject_type"], r["account_id"], r["cost_usd"], r["positive_cost_usd"], r["negative_cost_usd"]) for key, r in spend.items()
+    }
     assert found == {
         ("a100", "train"): ("pool", "1", 42, 42, 0),  # 30 + 12
         ("a100", "serve"): ("pool", "3", 1, 1, 0),
@@ -98,7 +100,10 @@ def test_the_closest_group_with_a_majority_says_whose_it_is(spend) -> None:
         "AmazonS3": ("platform", "account", 19, 20, "medium"),  # 0.95, but only an account
     }
     assert spend[("job/x", None)]["likely_owner_share_ratio"] == 0.6
-    assert spend[("a100", "train")]["likely_owner_reason"] == "90 % of the $100.00 that is tagged on the same pool (aws/1/pool/train/a100) says vision"
+    assert (
+        spend[("a100", "train")]["likely_owner_reason"]
+        == "90 % of the $100.00 that is tagged on the same pool (aws/1/pool/train/a100) says vision"
+    )
 
 
 def test_below_the_stated_share_nobody_is_guessed(spend) -> None:
@@ -118,4 +123,8 @@ def test_the_repair_is_pasted_once_its_author_has_filled_it_in(spend) -> None:
     repairs = {repair.id: repair for repair in Policy.model_validate(policy | {"tags_repairs": known}).tags_repairs}
     assert len(repairs) == 5
     [pool] = [r for r in repairs.values() if "pool" in r.match]
-    assert (pool.match, pool.set, pool.valid_from) == ({"pool": ["a100"], "cluster": ["train"], "account_id": ["1"]}, {"team": "vision"}, MON)
+    assert (pool.match, pool.set, pool.valid_from) == (
+        {"pool": ["a100"], "cluster": ["train"], "account_id": ["1"]},
+        {"team": "vision"},
+        MON,
+    )

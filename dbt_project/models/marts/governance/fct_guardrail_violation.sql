@@ -133,7 +133,10 @@ runs as (
 
 run_findings as (
 
-    select rules.guardrail_id, runs.workload_key, runs.usage_date, runs.cost_usd, runs.cost_until_usd as measured_value, runs.team, runs.model, runs.environment
+    -- of the day that passes the limit, what lies above it
+    select
+        rules.guardrail_id, runs.workload_key, runs.usage_date, least(runs.cost_usd, runs.cost_until_usd - rules.limit_value) as cost_usd,
+        runs.cost_until_usd as measured_value, runs.team, runs.model, runs.environment
     from runs
     inner join rules on rules.guardrail_kind = 'max_run_cost' and runs.cost_until_usd > rules.limit_value
         {{- guarded('runs', people, 'last_date') }}
