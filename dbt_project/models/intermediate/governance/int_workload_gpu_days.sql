@@ -25,7 +25,9 @@ changes as (
 
 held as (
 
-    select usage_date, workload_key, sum(change) over (partition by usage_date, workload_key order by edge_second) as held_parts
+    select usage_date, workload_key, sum(change) over (
+        partition by usage_date, workload_key order by edge_second rows between unbounded preceding and current row
+    ) as held_parts
     from changes
 
 )

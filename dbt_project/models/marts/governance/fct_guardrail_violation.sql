@@ -122,7 +122,7 @@ runs as (
 
     select
         workload_key, usage_date, cost_usd,
-        cast(sum(cost_usd) over (partition by workload_key order by usage_date) as decimal(38, 12)) as cost_until_usd,
+        cast(sum(cost_usd) over (partition by workload_key order by usage_date rows between unbounded preceding and current row) as decimal(38, 12)) as cost_until_usd,
         max(usage_date) over (partition by workload_key) as last_date,
         {%- for column in people %}
         max({{ column }}) over (partition by workload_key) as {{ column }}{{ ',' if not loop.last }}
