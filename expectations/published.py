@@ -23,7 +23,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "dim_metric": ("metric",),
     "dim_node": ("node_key", "valid_from", "valid_to"),
     "dim_showback_member": ("dimension", "member", "member_kind"),
-    "dim_tag_policy": ("canonical_key", "alias"),
+    "dim_tag_policy": ("rule_kind", "canonical_key", "rule_name", "valid_from"),
     "dim_workload": ("workload_key",),
     "fct_alert": ("alert_key",),
     "fct_charge_bucket": ("usage_date", "bucket_key"),
@@ -111,7 +111,9 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_forecast_backtest": ("series_key", "horizon_days"),
     "fct_spend_anomaly": ("incident_id",),
     "fct_spend_forecast": ("series_key", "forecast_date"),
-    "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
+    "fct_untagged_spend": ("tag_key", "source", "account_id", "subject_type", "subject", "cluster", "service", "charge_category"),
+    "fct_guardrail_violation": ("guardrail_id", "verdict", "source", "account_id", "subject_type", "subject", "tag_key"),
+    "fct_tag_coverage": ("usage_date", "source", "account_id", "charge_category", "tag_key", "evidence_level", "repair_id"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused
 GRAIN_ONLY_WARNS = {"dim_node"}
@@ -304,6 +306,43 @@ def fct_spend_anomaly(days: Collection[dt.date]) -> list[Expectation]:
         " where change_usd <> actual_usd - baseline_usd or change_usd <> price_usd + volume_usd + mix_usd + utilization_usd + other_usd"
     )
     return [no_rows("the parts of a change sum to it", torn, column="change_usd")]
+
+
+def fct_tag_coverage(days: Collection[dt.date]) -> list[Expectation]:
+    """Dollars by key and evidence."""
+    key = "usage_date, source, account_id, tag_key, evidence_level"
+    return [
+        no_rows(
+            "positive and negative dollars sum to cost_usd",
+            f"select {key}, cost_usd, positive_cost_usd, negative_cost_usd from {{batch}}"  # noqa: S608
+            " where cost_usd is distinct from positive_cost_usd + negative_cost_usd",
+            column="cost_usd",
+        ),
+        no_rows(
+            "a repair is named exactly where one is the evidence",
+            f"select {key}, repair_id from {{batch}} where (evidence_level = 'repair') <> (repair_id is not null)",  # noqa: S608
+            column="repair_id",
+        ),
+    ]
+
+
+def fct_untagged_spend(days: Collection[dt.date]) -> list[Expectation]:
+    """Untagged spend: a guess has its evidence."""
+    query = (
+        "select tag_key, subject_type, subject, likely_owner, likely_owner_basis, confidence from {batch}"
+        " where (likely_owner is null) <> (confidence is null) or (likely_owner is null) <> (tagged_cost_usd is null)"
+    )
+    return [no_rows("a likely owner has its evidence", query, column="likely_owner")]
+
+
+def fct_guardrail_violation(days: Collection[dt.date]) -> list[Expectation]:
+    """Guardrails: what is broken on the night's days under a rule that blocks stops the night, by rule, subject and remedy."""
+    listed = ", ".join(f"date '{day.isoformat()}'" for day in sorted(days)) or "null"
+    query = (
+        "select guardrail_id, subject_type, subject, team, measured, threshold, cast(cost_usd as varchar) as cost_usd, since_date, remedy from {batch}"  # noqa: S608
+        f" where action = 'block' and verdict = 'broken' and last_date in ({listed}) order by cost_usd desc, guardrail_id, subject"
+    )
+    return [no_rows("no guardrail that blocks is broken", query, column="guardrail_id"), *_is_one_of("verdict", ("broken", "unknown"))]
 
 
 def fct_gpu_utilization(days: Collection[dt.date]) -> list[Expectation]:

@@ -437,6 +437,26 @@ def alert_snooze(
     _print(result, [f"{asked.alert_key} is snoozed until {day} (UTC): {asked.reason}"], as_json)
 
 
+@app.command()
+def tags(
+    missing: Annotated[str | None, typer.Option("--missing", help="Only this key: team, model, environment or project.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First day of the coverage. Default: the first published one.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last day of the coverage. Default: the last published one.")] = None,
+    rows: Annotated[int, typer.Option("--rows", help="Untagged subjects of each key, and guardrails, to list; 0: all.", min=0)] = 10,
+    config: Config = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """How much of the spend has an owner, what lacks one and whose it probably is, what repairs moved, which guardrails are broken."""
+    from pipelines.settings import load_settings
+    from pipelines.tags import Question, tag_lines
+    from pipelines.tags import tags as asked
+
+    question = Question(missing, _day(from_, "--from"), _day(to, "--to"))
+    found = asked(load_settings(config, home), question)
+    _print(found, tag_lines(found, rows), as_json)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def dbt(context: typer.Context, config: Config = None, home: Home = None) -> None:
     """Run dbt on the warehouse with the environment that the project needs, e.g. `apportion dbt -- docs generate`."""

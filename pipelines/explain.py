@@ -38,7 +38,7 @@ def explain(settings: Settings, question: Question, *, limit: int | None = None)
             answer = _explain_rows(settings, question, release, publication, limit)
         aliases: dict[str, list[str]] = {}
         for key, alias in release.execute(
-            "select canonical_key, alias from dim_tag_policy order by canonical_key, alias_rank, alias"
+            "select canonical_key, alias from dim_tag_policy where rule_kind = 'alias' order by canonical_key, alias_rank, alias"
         ).fetchall():
             aliases.setdefault(key, []).append(alias)
         for row in answer["rows"]:

@@ -10,20 +10,22 @@ import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import duckdb
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.errors import UsageError
 from pipelines.governance import Governance
 from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
 from pipelines.metrics import write_metrics
 from pipelines.price_list import PriceListEntry, regress, write_price_list
+from pipelines.tag_rules import TagRepair, TagRule, unique_repairs, write_tag_rules
 
 CanonicalKey = Literal[
     "team", "model", "environment", "project", "run_id", "endpoint", "cluster", "pool", "namespace", "hpc_job", "pod", "pod_uid", "job",
+    "creator",
 ]  # fmt: skip
 
 DistributionColumn = Literal[
@@ -32,16 +34,6 @@ DistributionColumn = Literal[
 ]  # fmt: skip
 DistributionScope = Literal["account_id", "cluster", "pool", "team", "model", "environment", "project"]
 DISTRIBUTION_SCOPES: tuple[str, ...] = get_args(DistributionScope)
-
-
-class TagRule(BaseModel):
-    """How one canonical key is read from tags and labels."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    aliases: list[str] = Field(min_length=1)
-    fold_case: bool = False
-    values: dict[str, str] = Field(default_factory=dict)
 
 
 class AttributionRules(BaseModel):
@@ -107,6 +99,7 @@ class Policy(BaseModel):
 
     version: Literal[1]
     tags: dict[CanonicalKey, TagRule]
+    tags_repairs: Annotated[list[TagRepair], AfterValidator(unique_repairs)] = Field(default_factory=list)
     attribution: AttributionRules = AttributionRules()
     sharing: list[SharingRule] = Field(default_factory=list)
     node_split: list[NodeSplitRule] = Field(default_factory=list)
@@ -153,20 +146,10 @@ class Policy(BaseModel):
             "split_cost_allocation": rules.split_cost_allocation,
             "unmatched_negation": rules.unmatched_negation,
         }
-        aliases = [
-            (key, alias.lower(), rank, rule.fold_case) for key, rule in sorted(self.tags.items()) for rank, alias in enumerate(rule.aliases)
-        ]
-        values = [(key, raw.lower(), value) for key, rule in sorted(self.tags.items()) for raw, value in sorted(rule.values.items())]
         connection.execute("create schema if not exists policy")
         connection.execute("create or replace table policy.parameters (parameter_name varchar, parameter_value varchar)")
-        connection.execute(
-            "create or replace table policy.tag_aliases (canonical_key varchar, alias varchar, alias_rank bigint, is_case_folded boolean)"
-        )
-        connection.execute("create or replace table policy.tag_values (canonical_key varchar, raw_value varchar, canonical_value varchar)")
         connection.executemany("insert into policy.parameters values (?, ?)", sorted(parameters.items()))
-        connection.executemany("insert into policy.tag_aliases values (?, ?, ?, ?)", aliases)
-        if values:
-            connection.executemany("insert into policy.tag_values values (?, ?, ?)", values)
+        write_tag_rules(connection, self.tags, self.tags_repairs)
         write_gpu_rules(connection, self.sharing, self.node_split)
         write_price_list(connection, self.price_list)
         self._write_distribution(connection)

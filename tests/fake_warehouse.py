@@ -42,7 +42,7 @@ TABLES = {
     "dim_metric": "metric varchar, label varchar, table_name varchar",
     "dim_node": "node_key varchar, node varchar, gpu_count bigint, valid_from timestamp, valid_to timestamp, owner_team varchar",
     "dim_showback_member": "dimension varchar, member varchar, member_kind varchar, cost_usd decimal(38,12)",
-    "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint",
+    "dim_tag_policy": "canonical_key varchar, alias varchar, alias_rank bigint, rule_kind varchar, rule_name varchar, valid_from date",
     "dim_workload": "workload_key varchar, workload_id varchar, team varchar, started_at timestamp",
     "fct_alert": "alert_key varchar, alert_rank bigint, alert_kind varchar, severity varchar, team varchar, subject_type varchar, subject varchar, since_date date,"
     " until_date date, is_new boolean, amount_usd decimal(38,12), measured varchar, threshold varchar, message varchar, evidence varchar, explain varchar,"
@@ -107,7 +107,13 @@ TABLES = {
     "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
     "fct_showback": "usage_month date, team_kind varchar, team varchar, model varchar, environment varchar, cost_part varchar, cost_class varchar,"
     " allocation_count bigint, gpu_seconds decimal(38,6), billed_cost_usd decimal(38,12), cost_usd decimal(38,12)",
-    "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
+    "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, charge_category varchar, tag_key varchar, evidence_level varchar,"
+    " repair_id varchar, cost_usd decimal(38,12), positive_cost_usd decimal(38,12), negative_cost_usd decimal(38,12)",
+    "fct_untagged_spend": "tag_key varchar, source varchar, account_id varchar, subject_type varchar, subject varchar, cluster varchar, service varchar,"
+    " charge_category varchar, likely_owner varchar, likely_owner_basis varchar, confidence varchar, tagged_cost_usd decimal(38,12)",
+    "fct_guardrail_violation": "guardrail_id varchar, verdict varchar, source varchar, account_id varchar, subject_type varchar, subject varchar,"
+    " tag_key varchar, action varchar, team varchar, measured varchar, threshold varchar, cost_usd decimal(38,12), since_date date, last_date date,"
+    " remedy varchar",
 }
 
 
@@ -127,7 +133,9 @@ def build(settings: Settings, days: Sequence[dt.date] = DAYS, generation: int = 
             connection.execute(f"comment on table published.{table} is 'what {table} says; it''s \"here\"'")
         connection.execute("comment on column published.fct_run_cost.run_cost_usd is 'effective cost -- of the run'")
         connection.execute("insert into published.dim_node values ('n1|i-1', 'n1', 8, null, null, null)")
-        connection.execute("insert into published.dim_tag_policy values ('team', 'team', 0), ('team', 'owner', 1)")
+        connection.execute(
+            "insert into published.dim_tag_policy values ('team', 'team', 0, 'alias', 'team', null), ('team', 'owner', 1, 'alias', 'owner', null)"
+        )
         for number, text in enumerate(HOSTILE):
             connection.execute(
                 "insert into published.fct_alert values (?, ?, 'idle_gpu', 'info', null, 'pool', ?, null, ?, null, ?, 'm', 't', ?, '{}', null, 1)",
@@ -306,7 +314,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_commitment_coverage": [(day, hour, "aws", "AmazonEC2", "us-east-1", "p4d", 10)],
         "fct_storage_resource_daily": [(day, "aws", "111", "vol-1", 3)],
         "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],
-        "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
+        "fct_tag_coverage": [(day, "aws", "111", "Usage", "team", "missing", None, "8.500000000001", "8.500000000001", 0)],
     }
     for table, values in rows.items():
         names = ", ".join(column for column, *_ in connection.execute(f"describe published.{table}").fetchall()[: len(values[0])])

@@ -281,9 +281,21 @@ EXIT = {
     "a duplicate": (
         "insert into published.fct_tag_coverage select * from published.fct_tag_coverage where usage_date = '2026-10-03'",
         "fct_tag_coverage",
-        "critical: published.fct_tag_coverage: one row per usage_date, source, account_id, tag_key, evidence_level; 1 unexpected;"
-        ' for example {"usage_date": "2026-10-03", "source": "aws", "account_id": "111", "tag_key": "team", "evidence_level": "missing",'
-        ' "row_count": 2}',
+        "critical: published.fct_tag_coverage: one row per usage_date, source, account_id, charge_category, tag_key, evidence_level, repair_id; 1 unexpected;"
+        ' for example {"usage_date": "2026-10-03", "source": "aws", "account_id": "111", "charge_category": "Usage", "tag_key": "team",'
+        ' "evidence_level": "missing", "repair_id": null, "row_count": 2}',
+    ),
+    "a guardrail that blocks": (
+        "insert into published.fct_guardrail_violation by name select * from (values"
+        " ('tagged', 'broken', 'block', 'i-1', date '2026-10-03'), ('warned', 'broken', 'warn', 'i-1', date '2026-10-03'),"
+        " ('unclear', 'unknown', 'block', 'i-1', date '2026-10-03'), ('past', 'broken', 'block', 'i-1', date '2026-09-01'))"
+        " as t(guardrail_id, verdict, action, subject, last_date);"
+        " update published.fct_guardrail_violation set subject_type = 'resource', measured = 'no value', threshold = 'team is required',"
+        " cost_usd = 12.5, since_date = '2026-10-02', remedy = 'tag it'",
+        "fct_guardrail_violation",
+        "critical: published.fct_guardrail_violation: no guardrail that blocks is broken; column guardrail_id; 1 unexpected;"
+        ' for example {"guardrail_id": "tagged", "subject_type": "resource", "subject": "i-1", "team": null, "measured": "no value",'
+        ' "threshold": "team is required", "cost_usd": "12.500000000000", "since_date": "2026-10-02", "remedy": "tag it"}',
     ),
     "a duplicate whose key has NULLs": (
         "insert into published.dim_node select * from published.dim_node",

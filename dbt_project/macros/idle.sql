@@ -81,5 +81,5 @@ cast(({{ int_div(second, '3600') }} + 72) % 168 as bigint)
     select bucket_nodes.usage_date, bucket_nodes.bucket_key, nodes.gpu_model, tag_sets.team
     from {{ bucket_nodes }} as bucket_nodes
     inner join {{ nodes }} as nodes on bucket_nodes.usage_date = nodes.usage_date and bucket_nodes.node_key = nodes.node_key
-    left join {{ tag_sets }} as tag_sets on nodes.labels = tag_sets.tags
+    left join {{ tag_sets }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
 {%- endmacro %}

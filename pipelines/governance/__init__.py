@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Annotated
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipelines.governance.alerts import AlertsRules
 from pipelines.governance.anomalies import AnomaliesRules
 from pipelines.governance.budgets import Budgets, write_budgets
 from pipelines.governance.forecast import ForecastRules
-from pipelines.governance.guardrails import Guardrail, write_guardrails
+from pipelines.governance.guardrails import Guardrail, unique_guardrails, write_guardrails
 from pipelines.governance.inference import InferenceRules
 from pipelines.governance.levers import LeversRules
 from pipelines.governance.training import TrainingRules
@@ -33,7 +34,7 @@ class Governance(BaseModel):
     budgets: Budgets = Field(default_factory=list)
     forecast: ForecastRules = ForecastRules()
     anomalies: AnomaliesRules = AnomaliesRules()
-    guardrails: list[Guardrail] = Field(default_factory=list)
+    guardrails: Annotated[list[Guardrail], AfterValidator(unique_guardrails)] = Field(default_factory=list)
     alerts: AlertsRules = AlertsRules()
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:

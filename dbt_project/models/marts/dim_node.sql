@@ -11,13 +11,15 @@ nodes as (
 ranked as (
 
     select
-        *,
+        nodes.*,
         concat(lower(hostname), '|', {{ last_segment('resource_id') }}) as node_key,
+        least(coalesce(cast(valid_to as date), last_published.last_date), last_published.last_date) as last_date,
         row_number() over (
             partition by lower(hostname), {{ last_segment('resource_id') }}, valid_from, valid_to
             order by source, gpu_count desc, gpu_model, pool, labels, gpus, volumes, aliases
         ) as choice
     from nodes
+    cross join (select max(usage_date) as last_date from {{ source('ops', 'published_days') }}) as last_published
 
 ),
 
@@ -74,5 +76,6 @@ inner join machines
     on nodes.node_key = machines.node_key
     and nodes.valid_from is not distinct from machines.valid_from
     and nodes.valid_to is not distinct from machines.valid_to
-left join tag_sets on nodes.labels = tag_sets.tags
+-- by the rules of its last day, or of the last published one
+left join tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.last_date') }}
 where nodes.choice = 1

@@ -8,7 +8,7 @@ labelled as (
         case when attempts.parent_workload_id is not null then concat(attempts.workload_type, '/', attempts.parent_workload_id) end as parent_workload_key,
         tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
     from {{ ref('int_workload_attempts') }} as attempts
-    left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags
+    left join {{ ref('int_tag_sets') }} as tag_sets on attempts.labels = tag_sets.tags and {{ in_era('cast(attempts.started_at as date)') }}
 
 ),
 
@@ -42,13 +42,35 @@ spans as (
 
 ),
 
+-- what the policy says of a workload by its key alone: the repair that began last
+repairs as (
+
+    select
+        workload_key,
+        {%- for key in repaired_keys() %}
+        max(case when canonical_key = '{{ key }}' and is_override then canonical_value end) as {{ key }}_override,
+        max(case when canonical_key = '{{ key }}' and not is_override then canonical_value end) as {{ key }}_fill{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
+            *, row_number() over (partition by workload_key, canonical_key, is_override order by coalesce(valid_from, date '0001-01-01') desc, repair_rank) as choice
+        from {{ source('policy', 'tag_repairs') }}
+        where workload_key is not null and {% for column in repair_columns() if column != 'workload_key' %}{{ column }} is null{{ ' and ' if not loop.last }}{% endfor %}
+    ) as ranked
+    where choice = 1
+    group by workload_key
+
+),
+
 told as (
 
     select
-        tags.workload_key, spans.workload_type, spans.workload_id, tags.parent_workload_key, tags.team, tags.model, tags.environment, tags.project,
+        tags.workload_key, spans.workload_type, spans.workload_id, tags.parent_workload_key,
+        {% for key in repaired_keys() %}coalesce(repairs.{{ key }}_override, tags.{{ key }}, repairs.{{ key }}_fill) as {{ key }}, {% endfor %}
         spans.state, spans.outcome, spans.started_at, spans.ended_at, spans.attempt_count, true as is_registered
     from tags
     inner join spans on tags.workload_key = spans.workload_key
+    left join repairs on tags.workload_key = repairs.workload_key
 
 ),
 

@@ -166,9 +166,18 @@ collisions as (
 
     select buckets.usage_date, buckets.source as subject, 'charges_with_tag_collision' as measure, cast(sum(buckets.charge_count) as bigint) as measured_value
     from {{ ref('int_charge_buckets') }} as buckets
-    inner join {{ ref('int_tag_sets') }} as tag_sets on buckets.tags = tag_sets.tags
+    inner join {{ ref('int_tag_sets') }} as tag_sets on buckets.tags = tag_sets.tags and {{ in_era('buckets.usage_date') }}
     where tag_sets.has_collision
     group by buckets.usage_date, buckets.source
+
+),
+
+repair_collisions as (
+
+    select usage_date, source as subject, 'allocations_with_repair_collision' as measure, cast(count(*) as bigint) as measured_value
+    from {{ ref('int_bucket_allocations') }}
+    where has_repair_collision
+    group by usage_date, source
 
 ),
 
@@ -232,6 +241,8 @@ measures as (
     select * from identities
     union all
     select * from collisions
+    union all
+    select * from repair_collisions
     union all
     select * from quarantined
     union all

@@ -34,7 +34,7 @@ nodes as (
 
     select nodes.usage_date, nodes.node_key, tag_sets.team
     from {{ ref('int_nodes') }} as nodes
-    left join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags
+    left join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
 
 ),
 
@@ -150,6 +150,8 @@ units as (
     'ranked', '(select * from units where total_weight > 0) as weighted', 'window_key, bucket_team, method', 'workload_key nulls first, component'
 ) }},
 
+{{ repairs_of_node_holders('ranked', ref('int_bucket_nodes'), ref('int_charge_buckets'), ref('int_nodes'), source('policy', 'tag_repairs')) }},
+
 -- a row for each method that is not in force where the charge was made
 elsewhere as (
 
@@ -164,6 +166,9 @@ elsewhere as (
     left join workload_tags on allocated.usage_date = workload_tags.usage_date and allocated.workload_key = workload_tags.workload_key
     left join nodes on allocated.usage_date = nodes.usage_date and allocated.node_key = nodes.node_key
     left join (select distinct bucket_team, nullif(bucket_team, '') as team from pools) as buckets on allocated.bucket_team = buckets.bucket_team
+    left join repaired
+        on allocated.usage_date = repaired.usage_date and allocated.node_key = repaired.node_key
+        and allocated.workload_key is not distinct from repaired.workload_key
 
 ),
 

@@ -26,7 +26,7 @@ nodes as (
 
     select nodes.usage_date, nodes.node_key, nodes.hostname, nodes.pool, nodes.cluster, tag_sets.team, tag_sets.environment, tag_sets.project
     from {{ ref('int_nodes') }} as nodes
-    left join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags
+    left join {{ ref('int_tag_sets') }} as tag_sets on nodes.labels = tag_sets.tags and {{ in_era('nodes.usage_date') }}
 
 ),
 
@@ -125,6 +125,25 @@ allocated as (
 
 ),
 
+-- what a repair of the policy can ask of a row; no row is looked at where the policy has no repair
+subjects as (
+
+    select distinct
+        shares.usage_date, shares.workload_key, buckets.resource_id, {{ place_of('pool') }} as pool, buckets.namespace,
+        {{ place_of('cluster') }} as cluster, buckets.service, buckets.account_id, buckets.source
+    from (select * from shares where (select count(*) from {{ source('policy', 'tag_repairs') }}) > 0) as shares
+    inner join buckets on shares.usage_date = buckets.usage_date and shares.bucket_key = buckets.bucket_key
+    left join nodes on shares.usage_date = nodes.usage_date and shares.node_key = nodes.node_key
+    left join places on shares.node_key is null and shares.usage_date = places.usage_date and lower(buckets.resource_id) = places.resource_id
+
+),
+
+repaired as (
+
+    {{ repairs_of_subjects('subjects', source('policy', 'tag_repairs')) }}
+
+),
+
 ledger as (
 
     select
@@ -143,8 +162,8 @@ ledger as (
         buckets.region,
         buckets.resource_id,
         coalesce(nodes.hostname, places.hostname) as node,
-        coalesce(nodes.pool, places.pool, buckets.pool) as pool,
-        coalesce(nodes.cluster, places.cluster, buckets.cluster) as cluster,
+        {{ place_of('pool') }} as pool,
+        {{ place_of('cluster') }} as cluster,
         buckets.namespace,
         buckets.line_item_type,
         buckets.charge_category,
@@ -157,9 +176,14 @@ ledger as (
         {{ dbt.split_part('allocated.workload_key', "'/'", 1) }} as workload_type,
         allocated.attempt_key,
         {{ owned('team') }} as team,
-        coalesce(workload_tags.model, buckets.model) as model,
+        {{ owned('model') }} as model,
         {{ owned('environment') }} as environment,
         {{ owned('project') }} as project,
+        {%- for key in repaired_keys() %}
+        {{ tag_origin(key) }} as {{ key }}_origin,
+        {{ repair_behind(key) }} as {{ key }}_repair,
+        {%- endfor %}
+        coalesce(repaired.is_contradicted, 0) = 1 as has_repair_collision,
         allocated.cost_class,
         allocated.route,
         allocated.component,
@@ -185,6 +209,15 @@ ledger as (
     left join workload_tags on allocated.usage_date = workload_tags.usage_date and allocated.workload_key = workload_tags.workload_key
     left join nodes on allocated.usage_date = nodes.usage_date and allocated.node_key = nodes.node_key
     left join places on allocated.node_key is null and allocated.usage_date = places.usage_date and lower(buckets.resource_id) = places.resource_id
+    left join repaired
+        on allocated.usage_date = repaired.usage_date
+        and buckets.source = repaired.source
+        {%- for column in ['resource_id', 'namespace', 'service', 'account_id'] %}
+        and buckets.{{ column }} is not distinct from repaired.{{ column }}
+        {%- endfor %}
+        and allocated.workload_key is not distinct from repaired.workload_key
+        and {{ place_of('pool') }} is not distinct from repaired.pool
+        and {{ place_of('cluster') }} is not distinct from repaired.cluster
 
 )
 

@@ -70,7 +70,7 @@ named as (
     from wanted
     left join by_uid on wanted.pod_uid = by_uid.pod_uid
     left join by_name on wanted.namespace = by_name.namespace and wanted.pod = by_name.pod
-    left join tag_sets on wanted.tags = tag_sets.tags
+    left join tag_sets on wanted.tags = tag_sets.tags and {{ in_era('wanted.usage_date') }}
 
 ),
 

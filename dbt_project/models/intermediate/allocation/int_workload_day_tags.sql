@@ -5,7 +5,7 @@ stints as (
 
     select stints.usage_date, stints.workload_key, stints.started_second, tag_sets.team, tag_sets.model, tag_sets.environment, tag_sets.project
     from {{ ref('int_stints') }} as stints
-    left join {{ ref('int_tag_sets') }} as tag_sets on stints.labels = tag_sets.tags
+    left join {{ ref('int_tag_sets') }} as tag_sets on stints.labels = tag_sets.tags and {{ in_era('stints.usage_date') }}
 
 )
 

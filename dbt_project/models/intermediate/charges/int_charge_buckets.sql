@@ -76,9 +76,10 @@ keyed as (
         tag_sets.pool,
         tag_sets.namespace,
         tag_sets.run_id,
-        tag_sets.endpoint
+        tag_sets.endpoint,
+        tag_sets.creator
     from bucketed
-    left join tag_sets on bucketed.tags = tag_sets.tags
+    left join tag_sets on bucketed.tags = tag_sets.tags and {{ in_era('bucketed.usage_date') }}
 
 )
 

@@ -34,7 +34,8 @@ told as (
         tag_sets.pod as pod_tag,
         tag_sets.job as job_tag
     from ranked
-    left join {{ ref('int_tag_sets') }} as tag_sets on ranked.labels = tag_sets.tags
+    -- a stint is whose it was by the rules of the day on which it started, on every day
+    left join {{ ref('int_tag_sets') }} as tag_sets on ranked.labels = tag_sets.tags and {{ in_era('cast(ranked.started_at as date)') }}
     where telling = 1
 
 ),
