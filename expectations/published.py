@@ -87,6 +87,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
     "fct_inference_unit_cost_hourly": ("usage_hour", "endpoint"),
     "fct_delivery_control": ("source", "delivery_id", "currency"),
+    "fct_lever": ("lever_kind", "scope_type", "scope", "team", "environment"),
     "fct_method_sensitivity": ("usage_date", "team", "workload_key", "method"),
     "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
@@ -95,6 +96,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
+    "fct_workload_hourly": ("usage_date", "usage_hour", "node_key", "workload_key", "pricing_category"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused
 GRAIN_ONLY_WARNS = {"dim_node"}
@@ -269,6 +271,40 @@ def fct_idle_gpu(days: Collection[dt.date]) -> list[Expectation]:
             f"select gpu_key, gpu_state, idle_since_hour from {{batch}} where ({idle}) <> (idle_since_hour is not null)"  # noqa: S608
             f" or (idle_cost_usd is not null and not ({idle}))",
             column="idle_since_hour",
+        ),
+    ]
+
+
+def fct_lever(days: Collection[dt.date]) -> list[Expectation]:
+    """Levers: nothing saves more than it cost, and of each overlap group one counts."""
+    key = "lever_kind, scope_type, scope, team"
+    return [
+        *_is_one_of("confidence", ("high", "medium", "low")),
+        *_is_one_of("effort", ("low", "medium", "high")),
+        *_money(("saving_usd", "saving_usd_per_month", "observed_cost_usd")),
+        no_rows(
+            "a saving is positive and at most what was paid",
+            f"select {key}, saving_usd, observed_cost_usd from {{batch}} where saving_usd <= 0 or saving_usd > observed_cost_usd",  # noqa: S608
+            column="saving_usd",
+        ),
+        no_rows(
+            "one lever of each overlap group is its best",
+            "select overlap_group, count(*) as best_rows from {batch} where is_best_of_group and overlap_group is not null"  # noqa: S608
+            " group by overlap_group having count(*) <> 1",
+            column="is_best_of_group",
+        ),
+    ]
+
+
+def fct_workload_hourly(days: Collection[dt.date]) -> list[Expectation]:
+    """Holders by the hour: their seconds are the sum of the classes."""
+    seconds = " + ".join(f"{name}_seconds" for name in GPU_CLASSES)
+    return [
+        *_money(("cost_usd", *(f"{name}_cost_usd" for name in GPU_CLASSES))),
+        no_rows(
+            "gpu_seconds is the sum of its classes",
+            f"select usage_date, usage_hour, node_key, workload_key, gpu_seconds from {{batch}} where gpu_seconds <> {seconds}",  # noqa: S608
+            column="gpu_seconds",
         ),
     ]
 

@@ -67,6 +67,11 @@ TABLES = {
     "fct_idle_gpu": "gpu_key varchar, gpu_state varchar, idle_since_hour timestamp, idle_cost_usd decimal(38,12)",
     "fct_inference_unit_cost": f"usage_date date, endpoint varchar, {_UNIT}",
     "fct_inference_unit_cost_hourly": f"usage_date date, endpoint varchar, usage_hour timestamp, {_UNIT}",
+    "fct_lever": "lever_kind varchar, scope_type varchar, scope varchar, team varchar, environment varchar, observed_cost_usd decimal(38,12),"
+    " saving_usd decimal(38,12), saving_usd_per_month decimal(38,12), confidence varchar, effort varchar, overlap_group varchar, is_best_of_group boolean",
+    "fct_workload_hourly": "usage_date date, usage_hour timestamp, node_key varchar, workload_key varchar, pricing_category varchar, gpu_seconds decimal(38,6), "
+    + ", ".join(f"{c}_seconds decimal(38,6), {c}_cost_usd decimal(38,12)" for c in _SECONDS)
+    + ", cost_usd decimal(38,12)",
     "fct_reconciliation": "source varchar, billing_period date, usage_month date, currency varchar, account_id varchar,"
     " invoice_id varchar, finality varchar, as_of varchar, delivered_rows bigint,"
     " delivered_cost decimal(38,12), unpublished_cost decimal(38,12), billed_cost_usd decimal(38,12),"
@@ -270,6 +275,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_telemetry_coverage": [(day, "n1|i-1", "0.9")],
         "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],
         "fct_tag_coverage": [(day, "aws", "111", "team", "missing", "8.500000000001")],
+        "fct_workload_hourly": [(day, hour, "n1|i-1", "training_run/R", "on_demand", 3600, 1200, 3, 2400, 6, 0, 0, 0, 0, 0, 0, 0, 0, 9)],
     }
     for table, values in rows.items():
         names = ", ".join(column for column, *_ in connection.execute(f"describe published.{table}").fetchall()[: len(values[0])])
@@ -281,6 +287,11 @@ def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int)
     for table in ("fct_run_cost", "fct_run_attempt_cost", "fct_reconciliation", "fct_delivery_control"):
         connection.execute(f"delete from published.{table}")  # noqa: S608
     connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
+    connection.execute("delete from published.fct_lever")
+    connection.execute(
+        "insert into published.fct_lever values ('raise_utilization', 'workload', 'training_run/R', 'nlp', null, ?, 1, 30, 'low', 'high', 'workload/training_run/R', true)",
+        [9 * days],
+    )
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
     connection.execute(
         "insert into published.fct_delivery_control values ('aws', 'aws_cur', '2026-10', 'd1', 'USD', ?, ?, ?, 0, 0)",

@@ -59,12 +59,14 @@ select gpu_model, memory_kib, fp16_gflops, has_mig
 {%- endmacro %}
 
 {#- How many of a scope fit on one GPU at their peaks, within target activity and memory head-room: time slicing at most `maximum_sharers`; MIG by its profiles
-    (7 x 1g, 3 x 2g, 2 x 3g; on A30 4 x 1g, 2 x 2g, with 1, 2, 4 of 8 memory slices, on A30 1, 2 of 4). Fewer than two: nothing to gain. -#}
+    (7 x 1g, 3 x 2g, 2 x 3g; on A30 4 x 1g, 2 x 2g, with 1, 2, 4 of 8 memory slices, on A30 1, 2 of 4). Fewer than two: nothing to gain. A peak
+    that nobody measured fits nowhere. -#}
 {% macro fitting_sharers() -%}
-least(
+case when peak_activity_ppm is not null and peak_memory_kib is not null and gpu_memory_kib is not null then least(
   {{ governance('levers.maximum_sharers') }},
   {{ int_div(lever_ppm('target_activity_ratio'), 'greatest(peak_activity_ppm, 1)') }},
   {{ int_div('gpu_memory_kib * (1000000 - ' ~ lever_ppm('memory_headroom_ratio') ~ ')', 'greatest(peak_memory_kib, 1) * 1000000') }})
+end
 {%- endmacro %}
 
 {% macro fitting_instances() -%}

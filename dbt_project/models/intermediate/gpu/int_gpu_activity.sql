@@ -76,6 +76,7 @@ detail_slots as (
         max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gr_engine_active_ppm) % 1000001 as gr_engine_active_ppm,
         max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm,
         max((details.sampled_micros - details.slot_from * 1000000) * 10240000001 + details.fb_used_kib) % 10240000001 as fb_used_kib,
+        max(details.fb_used_kib) as peak_fb_used_kib,
         sum(details.discarded_values) as discarded_values
     from details
     inner join segments
@@ -104,7 +105,7 @@ detail_observations as (
         sum(gpu_util_ppm) as gpu_util_ppm,
         count(fb_used_kib) as memory_slots,
         count(case when fb_used_kib <= {{ parameter('no_process_memory_kib') }} then 1 end) as small_memory_slots,
-        max(fb_used_kib) as peak_fb_used_kib,
+        max(peak_fb_used_kib) as peak_fb_used_kib,
         sum(discarded_values) as discarded_values
     from detail_slots
     group by usage_date, unit_key, hour_from, holder_key, series_key
