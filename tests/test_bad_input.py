@@ -190,7 +190,7 @@ def test_tags_are_text_whatever_they_say(night: Bench) -> None:
     )
     assert [json.loads(tags) for (tags,) in stored] == [{"user_team": "t", "user_note": text, text: "key"} for text in NASTY]
     assert night.read("bad", "select team from published.dim_workload where workload_key = 'training_run/offset-r'") == [("'; drop --",)]
-    models = {p.stem for p in (nightly.dbt.PROJECT / "models" / "marts").glob("*.sql")}
+    models = {p.stem for p in (nightly.dbt.PROJECT / "models" / "marts").rglob("*.sql")}
     found = {name for (name,) in night.read("bad", "select table_name from information_schema.tables where table_schema = 'published'")}
     assert found == models
 

