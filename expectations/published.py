@@ -89,6 +89,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_delivery_control": ("source", "delivery_id", "currency"),
     "fct_lever": ("lever_kind", "scope_type", "scope", "team", "environment"),
     "fct_method_sensitivity": ("usage_date", "team", "workload_key", "method"),
+    "fct_model_quality": ("usage_date", "model", "model_version", "metric", "evaluation_set"),
     "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
     "fct_run_attempt_cost": ("workload_key", "attempt_key"),
     "fct_run_cost": ("workload_key",),

@@ -176,6 +176,40 @@ def carbon_factors__factors(door: Door) -> list[Expectation]:
     ]
 
 
+def model_quality__measurements(door: Door) -> list[Expectation]:
+    """Evaluations, all files together: one figure for one question at one instant, and one direction for a metric of a model."""
+    key = "model, model_version, metric, evaluation_set, measured_at"
+    figures = "string_agg(distinct cast(try_cast(quality as decimal(38, 12)) as varchar), ', ' order by cast(try_cast(quality as decimal(38, 12)) as varchar))"
+    contradicting = (
+        f"select {key}, {figures} as qualities, min(_file) as _file, min(_row) as _row from {{batch}}"  # noqa: S608
+        f" group by {key} having count(distinct try_cast(quality as decimal(38, 12))) > 1 order by all"
+    )
+    two_ways = (
+        "select model, metric, min(_file) as _file, min(_row) as _row from {batch} group by model, metric"
+        " having count(distinct is_higher_better) > 1 order by all"
+    )
+    return [
+        *(_filled(column) for column in ("model", "model_version", "metric", "evaluation_set", "quality")),
+        no_rows("one quality of a version, metric and evaluation set at one instant", contradicting, column="quality"),
+        no_rows("higher or lower is better: one of them for a metric of a model", two_ways, column="is_higher_better"),
+    ]
+
+
+def revenue__rates(door: Door) -> list[Expectation]:
+    """Revenue, all files together: an endpoint (and model) earns one rate on a day. An open rate ends where the next begins."""
+    overlapping = (
+        "select one.endpoint, one.model, one.valid_from, one.valid_to, two.valid_from as other_valid_from, one._file, one._row from {batch} as one"
+        " inner join {batch} as two on one.endpoint = two.endpoint and one.model is not distinct from two.model"
+        " and (one._file, one._row) <> (two._file, two._row)"
+        " and one.valid_from <= two.valid_from and (two.valid_from = one.valid_from or two.valid_from < one.valid_to) order by all"
+    )
+    return [
+        _filled("endpoint"),
+        _filled("revenue_per_1k_usd"),
+        no_rows("an endpoint and model earn one rate on a day", overlapping, column="valid_from"),
+    ]
+
+
 def focus__rows(door: Door) -> list[Expectation]:
     """A bill in FOCUS."""
     known = ", ".join(literal(name) for name in FOCUS_CHARGE_CATEGORIES)

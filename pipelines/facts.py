@@ -19,6 +19,8 @@ FACTS = (
     "nodes",
     "inference_counts",
     "carbon_factors",
+    "model_quality",
+    "revenue_rates",
 )
 
 

@@ -35,15 +35,23 @@ _DAY_ROWS = {
     "nodes": _VALID,
     "inference_counts": "cast(f.window_start as date) = d.usage_date",
     "carbon_factors": _VALID,
+    # a measurement is the model's quality until the next: it belongs to its own day and to every later one
+    "model_quality": "f.measured_at < d.usage_date + interval 1 day",
+    "revenue_rates": _VALID,
 }
 # Per fact: columns of which a day has only a part, so that a price that ends, or is followed by another, touches no day before that.
 _DAY_PARTS = {
     "rates": {"valid_to": "least(coalesce(f.valid_to, timestamp '9999-12-31'), d.usage_date + interval 1 day)"},
     "currency_rates": {"valid_from": "d.usage_date", "valid_to": "d.usage_date"},
     "carbon_factors": {"valid_to": "least(coalesce(f.valid_to, date '9999-12-31'), cast(d.usage_date + interval 1 day as date))"},
+    "revenue_rates": {"valid_from": "d.usage_date", "valid_to": "d.usage_date"},
 }
 # not in the figures: where a row came from, and what a bill says of itself without moving a dollar
 _DELIVERY_COLUMNS = {"delivery_id", "file_name", "row_number", "charge_description"}
+
+
+# loaded whole: what holds on a day may have been said at any time before
+_SMALL_FACTS = ("workload_intervals", "nodes", "rates", "currency_rates", "carbon_factors", "model_quality", "revenue_rates")
 
 
 @dataclass
@@ -197,9 +205,7 @@ def plan_night(
 
 def touching(deliveries: Iterable[Delivery], days: set[dt.date]) -> list[Delivery]:
     """Deliveries that the computation of ``days`` reads: small facts whole, the others where they touch a day or the day before."""
-    small = frozenset().union(
-        *(kinds_of_fact(fact) for fact in ("workload_intervals", "nodes", "rates", "currency_rates", "carbon_factors"))
-    )
+    small = frozenset().union(*map(kinds_of_fact, _SMALL_FACTS))
     wanted = days | {day - ONE_DAY for day in days}
     return [d for d in deliveries if d.kind in small or (d.covers is not None and any(d.covers[0] <= day <= d.covers[1] for day in wanted))]
 

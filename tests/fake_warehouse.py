@@ -72,6 +72,7 @@ TABLES = {
     "fct_workload_hourly": "usage_date date, usage_hour timestamp, node_key varchar, workload_key varchar, pricing_category varchar, gpu_seconds decimal(38,6), "
     + ", ".join(f"{c}_seconds decimal(38,6), {c}_cost_usd decimal(38,12)" for c in _SECONDS)
     + ", cost_usd decimal(38,12)",
+    "fct_model_quality": "usage_date date, model varchar, model_version varchar, metric varchar, evaluation_set varchar, quality decimal(38,12)",
     "fct_reconciliation": "source varchar, billing_period date, usage_month date, currency varchar, account_id varchar,"
     " invoice_id varchar, finality varchar, as_of varchar, delivered_rows bigint,"
     " delivered_cost decimal(38,12), unpublished_cost decimal(38,12), billed_cost_usd decimal(38,12),"
@@ -271,6 +272,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
         "fct_inference_unit_cost_hourly": [(day, "chat", hour, 0, 4, None, None, None, "no_successful_request", "priced")],
         "fct_method_sensitivity": [(day, "vision", "training_run/r1", "gpu_only", 6)],
+        "fct_model_quality": [(day, "churn", "3", "auc", "holdout", "0.87")],
         "fct_activity_sensitivity": [(day, "training_run/R", "R@1", "sm_active", 3)],
         "fct_telemetry_coverage": [(day, "n1|i-1", "0.9")],
         "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],

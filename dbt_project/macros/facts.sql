@@ -22,6 +22,13 @@
   'source', 'provider', 'region', 'zone', 'cluster', 'valid_from', 'valid_to', 'grams_co2e_per_kwh', 'pue', 'stated_source',
   'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
 
+{% macro model_quality_columns() %}{{ return([
+  'source', 'model', 'model_version', 'run_id', 'metric', 'evaluation_set', 'quality', 'is_higher_better', 'measured_at',
+  'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
+{% macro revenue_rate_columns() %}{{ return([
+  'source', 'endpoint', 'model', 'revenue_per_1k_usd', 'valid_from', 'valid_to', 'delivery_id', 'file_name', 'row_number']) }}{% endmacro %}
+
 {% macro gpu_sample_columns() %}{{ return([
   'source', 'sampled_at', 'slot_seconds', 'hostname', 'gpu_uuid', 'gpu_index', 'pci_bus_id', 'gpu_model', 'mig_profile',
   'mig_instance_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'exporter', 'sm_active_millionths', 'gr_engine_active_millionths',

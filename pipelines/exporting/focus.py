@@ -20,22 +20,13 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from pipelines.errors import ApportionError, GateError, UsageError
+from pipelines.exporting.division import long_division
 from pipelines.report import open_release, usd
 from pipelines.settings import Settings
 
 FOCUS_VERSION = "1.4"
 FORMATS = ("parquet", "csv")
 QUERY = Path(__file__).with_name("focus.sql")
-# units x weight / total, exactly, where the product has more than 38 digits: base 1e6, the highest digit first. units < 1e24, weight <= total < 1e32.
-LONG_DIVISION = (
-    "create or replace temp macro carried_3(u, w, t) as (u // 1000000000000000000 * w) % t",
-    "create or replace temp macro dividend_2(u, w, t) as carried_3(u, w, t) * 1000000 + u // 1000000000000 % 1000000 * w",
-    "create or replace temp macro dividend_1(u, w, t) as dividend_2(u, w, t) % t * 1000000 + u // 1000000 % 1000000 * w",
-    "create or replace temp macro dividend_0(u, w, t) as dividend_1(u, w, t) % t * 1000000 + u % 1000000 * w",
-    "create or replace temp macro long_remainder(u, w, t) as dividend_0(u, w, t) % t",
-    "create or replace temp macro long_quotient(u, w, t) as u // 1000000000000000000 * w // t * 1000000000000000000"
-    " + dividend_2(u, w, t) // t * 1000000000000 + dividend_1(u, w, t) // t * 1000000 + dividend_0(u, w, t) // t",
-)
 BATCH_ROWS = 122_880  # also the row group: the bytes depend on the rows only
 CHECKED = {"BilledCost": "billed_cost", "EffectiveCost": "effective_cost", "x_NetCost": "net_cost"}
 # what a spreadsheet takes for the beginning of a formula (OWASP); only text is escaped, a negative number stays a number
@@ -115,7 +106,7 @@ def _days(connection: duckdb.DuckDBPyConnection, first: dt.date | None, last: dt
 
 def _write(connection: duckdb.DuckDBPyConnection, days: list[dt.date], path: Path, file_format: str, release_id: str) -> dict[str, Any]:
     """Write the rows in their order, day after day; returns their number and the sums of the checked columns."""
-    for macro in LONG_DIVISION:
+    for macro in long_division():
         connection.execute(macro)
     query = _query(connection, days[0], file_format)
     sums: dict[str, Any] = {"rows": 0, **dict.fromkeys(CHECKED, Decimal(0))}

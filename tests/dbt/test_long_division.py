@@ -12,9 +12,8 @@ import duckdb
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from jinja2 import Environment
 
-from pipelines import dbt
+from pipelines.exporting.division import allocation_macros, long_division
 
 # A daily window of 16 GPUs under base_price: 24 h x 16 GPUs x 7,207,200 parts x 3,600 s x 1e6, times 950,000 x 16 for the GPUs and
 # 31,611 x 192 + 4,237 x 2,048 for the host
@@ -24,11 +23,11 @@ Query = tuple[duckdb.DuckDBPyConnection, str]
 
 @pytest.fixture(scope="module")
 def query() -> Iterator[Query]:
-    environment = Environment(autoescape=False)  # noqa: S701 - SQL, no HTML
-    environment.globals.update(int_div=lambda a, b: f"(({a}) // ({b}))", gpu_parts=lambda: "7207200")
-    macros = environment.from_string((dbt.PROJECT / "macros" / "allocate.sql").read_text(encoding="utf-8")).module
+    macros = allocation_macros()
     floor, remainder = (getattr(macros, name)("u", "w", "t") for name in ("allocation_floor", "allocation_remainder"))
     with duckdb.connect() as connection:
+        for statement in long_division():
+            connection.execute(statement)
         yield connection, f"select {floor}, {remainder} from (select $1::hugeint as u, $2::hugeint as w, $3::hugeint as t)"  # noqa: S608
 
 
@@ -46,6 +45,18 @@ def divided(query: Query, units: int, weight: int, total: int) -> tuple[int, int
 def test_quotient_and_remainder_are_exact(query: Query, units: int, total: int, weight: st.DataObject | None) -> None:
     part = total - 1 if weight is None else weight.draw(st.integers(0, total))
     assert divided(query, units, part, total) == divmod(units * part, total)
+
+
+@settings(max_examples=200, deadline=None)
+@given(units=st.integers(0, 10**24 - 1), total=st.integers(1, 10**30), weight=st.data())
+def test_the_export_divides_alike(query: Query, units: int, total: int, weight: st.DataObject) -> None:
+    connection, _ = query
+    part = weight.draw(st.integers(0, total))
+    found = connection.execute(
+        "select long_quotient(u, w, t), long_remainder(u, w, t) from (select $1::hugeint as u, $2::hugeint as w, $3::hugeint as t)",
+        [str(units), str(part), str(total)],
+    ).fetchone()
+    assert found == divmod(units * part, total)
 
 
 def test_the_largest_case_overflows_without_it(query: Query) -> None:
