@@ -59,7 +59,11 @@ select
     inner join {{ window }} as span on hours.usage_date >= span.first_date and hours.usage_date <= span.last_date
     left join (
         select distinct workloads.workload_key
-        from (select distinct workload_key from {{ workload_hourly }} where workload_key is not null) as workloads
+        from (
+            select distinct hours.workload_key
+            from {{ workload_hourly }} as hours
+            inner join {{ window }} as span on hours.usage_date >= span.first_date and hours.usage_date <= span.last_date
+        ) as workloads
         inner join {{ source('policy', 'lever_notebook_words') }} as words on lower(workloads.workload_key) like concat('%', words.word, '%')
     ) as notebooks on hours.workload_key = notebooks.workload_key
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#- Levers on endpoints: hours without requests (scale_to_zero), replicas above what the busiest hour needs (downsize_endpoint). -#}
 
 {#- CTE rows: endpoint x hour with what it held and what it was asked; requests NULL where nobody counted the hour. -#}
-{% macro endpoint_hours(hours, inference_hourly) -%}
+{% macro endpoint_hours(hours, inference_hourly, window) -%}
 select
         held.*,
         requests.requests,
@@ -17,9 +17,10 @@ select
         group by scope, hour_from
     ) as held
     left join (
-        select endpoint, {{ epoch_seconds('usage_hour') }} as hour_from, coalesce(requests_ok, 0) + coalesce(requests_failed, 0) as requests
-        from {{ inference_hourly }}
-        where requests_ok is not null or requests_failed is not null
+        select counts.endpoint, {{ epoch_seconds('counts.usage_hour') }} as hour_from, coalesce(counts.requests_ok, 0) + coalesce(counts.requests_failed, 0) as requests
+        from {{ inference_hourly }} as counts
+        inner join {{ window }} as span on counts.usage_date >= span.first_date and counts.usage_date <= span.last_date
+        where counts.requests_ok is not null or counts.requests_failed is not null
     ) as requests on held.scope = requests.endpoint and held.hour_from = requests.hour_from
 {%- endmacro %}
 

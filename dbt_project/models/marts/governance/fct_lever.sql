@@ -35,7 +35,7 @@ peaks as (
 
 endpoint_hours as (
 
-    {{ endpoint_hours('hours', ref('fct_inference_unit_cost_hourly')) }}
+    {{ endpoint_hours('hours', ref('fct_inference_unit_cost_hourly'), 'span_dates') }}
 
 ),
 
