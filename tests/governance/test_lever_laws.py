@@ -83,7 +83,7 @@ def test_no_lever_saves_more_than_was_paid_and_order_does_not_matter(governed, s
     found = _rows(
         connection, "select lever_kind, scope_type, scope, observed_cost_usd, saving_usd, is_best_of_group from published.fct_lever"
     )
-    assert len({kind for kind, *_ in found}) >= 9, "the fleet has too little in it"
+    assert len({kind for kind, *_ in found}) >= 8, "the fleet has too little in it"
     paid: dict[str, Decimal] = {}
     idled: dict[str, Decimal] = {}
     for row in rows:  # the same roll-up, by hand

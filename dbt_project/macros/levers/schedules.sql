@@ -10,7 +10,7 @@ select
         sum(case when scope_type = 'workload' then held_idle_cost_usd else free_cost_usd end) as idle_cost_usd,
         case when scope_type = 'workload'
             then sum(known_seconds) = sum(gpu_seconds) and sum(used_seconds) * 1000000 <= sum(known_seconds) * {{ parameter('idle_threshold_ppm') }}
-            else sum(free_seconds) = sum(gpu_seconds) end as is_idle
+            else {{ is_free('sum(free_seconds)', 'sum(free_unknown_seconds)', 'sum(gpu_seconds)') }} end as is_idle
     from (
         select
             hours.*, place.scope_type, place.scope
@@ -18,6 +18,7 @@ select
             select
                 usage_date, hour_from, pool, node, workload_key, is_notebook, gpu_seconds, known_seconds, used_seconds, held_idle_cost_usd,
                 case when workload_key is null then unallocated_idle_seconds + stranded_seconds else 0 end as free_seconds,
+                case when workload_key is null then unknown_seconds else 0 end as free_unknown_seconds,
                 case when workload_key is null then unallocated_idle_cost_usd + stranded_cost_usd else 0 end as free_cost_usd
             from {{ hours }}
             where hour_from is not null and gpu_seconds > 0
@@ -30,6 +31,12 @@ select
             on hours.pool is not distinct from place.pool and hours.node = place.node and hours.workload_key is not distinct from place.workload_key
     ) as placed
     group by scope_type, scope, usage_date, hour_from
+{%- endmacro %}
+
+{#- Nobody held any of the time, and at least 95 % of it was observed idle: a few scrapes missed while a node starts end no row of free hours. Their
+    dollars are unknown, and no saving. -#}
+{% macro is_free(free_seconds, unknown_seconds, gpu_seconds) -%}
+({{ free_seconds }} + {{ unknown_seconds }} = {{ gpu_seconds }} and {{ free_seconds }} * 100 >= {{ gpu_seconds }} * 95)
 {%- endmacro %}
 
 {#- An hour of the day, on weekdays or at weekends, is off when it was idle each time that it was seen, on at least `minimum_schedule_days` days, in a row of at least
@@ -133,7 +140,8 @@ select
             from (
                 select
                     case when pool is null then 'node' else 'pool' end as scope_type, coalesce(pool, node) as scope, node_key, usage_date, hour_from,
-                    case when sum(case when workload_key is null then unallocated_idle_seconds + stranded_seconds else 0 end) = sum(gpu_seconds) and sum(gpu_seconds) > 0 then 1 else 0 end as is_free,
+                    case when sum(gpu_seconds) > 0 and {{ is_free('sum(case when workload_key is null then unallocated_idle_seconds + stranded_seconds else 0 end)',
+                        'sum(case when workload_key is null then unknown_seconds else 0 end)', 'sum(gpu_seconds)') }} then 1 else 0 end as is_free,
                     sum(case when workload_key is null then unallocated_idle_cost_usd + stranded_cost_usd else 0 end) as free_cost_usd
                 from {{ hours }}
                 where hour_from is not null
