@@ -113,6 +113,8 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_spend_forecast": ("series_key", "forecast_date"),
     "fct_untagged_spend": ("tag_key", "source", "account_id", "subject_type", "subject", "cluster", "service", "charge_category"),
     "fct_guardrail_violation": ("guardrail_id", "verdict", "source", "account_id", "subject_type", "subject", "tag_key"),
+    "fct_lever": ("lever_kind", "scope_type", "scope", "team", "environment"),
+    "fct_workload_hourly": ("usage_date", "usage_hour", "node_key", "workload_key", "pricing_category"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "charge_category", "tag_key", "evidence_level", "repair_id"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused
@@ -343,6 +345,40 @@ def fct_guardrail_violation(days: Collection[dt.date]) -> list[Expectation]:
         f" where action = 'block' and verdict = 'broken' and last_date in ({listed}) order by cost_usd desc, guardrail_id, subject"
     )
     return [no_rows("no guardrail that blocks is broken", query, column="guardrail_id"), *_is_one_of("verdict", ("broken", "unknown"))]
+
+
+def fct_lever(days: Collection[dt.date]) -> list[Expectation]:
+    """Levers: nothing saves more than it cost, and of each overlap group one counts."""
+    key = "lever_kind, scope_type, scope, team"
+    return [
+        *_is_one_of("confidence", ("high", "medium", "low")),
+        *_is_one_of("effort", ("low", "medium", "high")),
+        *_money(("saving_usd", "saving_usd_per_month", "observed_cost_usd")),
+        no_rows(
+            "a saving is positive and at most what was paid",
+            f"select {key}, saving_usd, observed_cost_usd from {{batch}} where saving_usd <= 0 or saving_usd > observed_cost_usd",  # noqa: S608
+            column="saving_usd",
+        ),
+        no_rows(
+            "one lever of each overlap group is its best",
+            "select overlap_group, count(*) as best_rows from {batch} where is_best_of_group and overlap_group is not null"  # noqa: S608
+            " group by overlap_group having count(*) <> 1",
+            column="is_best_of_group",
+        ),
+    ]
+
+
+def fct_workload_hourly(days: Collection[dt.date]) -> list[Expectation]:
+    """Holders by the hour: their seconds are the sum of the classes."""
+    seconds = " + ".join(f"{name}_seconds" for name in GPU_CLASSES)
+    return [
+        *_money(("cost_usd", *(f"{name}_cost_usd" for name in GPU_CLASSES))),
+        no_rows(
+            "gpu_seconds is the sum of its classes",
+            f"select usage_date, usage_hour, node_key, workload_key, gpu_seconds from {{batch}} where gpu_seconds <> {seconds}",  # noqa: S608
+            column="gpu_seconds",
+        ),
+    ]
 
 
 def fct_gpu_utilization(days: Collection[dt.date]) -> list[Expectation]:

@@ -285,6 +285,23 @@ def export_focus(
     _print(result, export_lines(result), as_json)
 
 
+@app.command()
+def levers(
+    team: Annotated[str | None, typer.Option(help="Levers of one team ('' for what nobody owns).")] = None,
+    kind: Annotated[str | None, typer.Option(help="One kind: raise_utilization, scale_to_zero, use_spot, ...")] = None,
+    config: Config = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """What could be saved, dearest first: owner, confidence, effort, evidence, and a total that counts no dollar twice."""
+    from pipelines.savings import lever_lines
+    from pipelines.savings import levers as find
+    from pipelines.settings import load_settings
+
+    found = find(load_settings(config, home), team=team, kind=kind)
+    _print(found, lever_lines(found), as_json)
+
+
 @app.command("record-gpu")
 def record_gpu(
     out: Annotated[Path, typer.Option("--out", help="The folder to write: exposition/, parquet/, processes/.")] = Path("recording"),

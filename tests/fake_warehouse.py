@@ -82,6 +82,11 @@ TABLES = {
     "fct_idle_gpu": "gpu_key varchar, gpu_state varchar, idle_since_hour timestamp, idle_cost_usd decimal(38,12), owner_team varchar",
     "fct_inference_unit_cost": f"usage_date date, endpoint varchar, {_UNIT}",
     "fct_inference_unit_cost_hourly": f"usage_date date, endpoint varchar, usage_hour timestamp, {_UNIT}",
+    "fct_lever": "lever_kind varchar, scope_type varchar, scope varchar, team varchar, environment varchar, observed_cost_usd decimal(38,12),"
+    " saving_usd decimal(38,12), saving_usd_per_month decimal(38,12), confidence varchar, effort varchar, overlap_group varchar, is_best_of_group boolean",
+    "fct_workload_hourly": "usage_date date, usage_hour timestamp, node_key varchar, workload_key varchar, pricing_category varchar, gpu_seconds decimal(38,6), "
+    + ", ".join(f"{c}_seconds decimal(38,6), {c}_cost_usd decimal(38,12)" for c in _SECONDS)
+    + ", cost_usd decimal(38,12)",
     "fct_model_quality": "usage_date date, model varchar, model_version varchar, metric varchar, evaluation_set varchar, quality decimal(38,12)",
     "fct_reconciliation": "source varchar, billing_period date, usage_month date, currency varchar, account_id varchar,"
     " invoice_id varchar, finality varchar, as_of varchar, delivered_rows bigint,"
@@ -315,6 +320,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_storage_resource_daily": [(day, "aws", "111", "vol-1", 3)],
         "fct_telemetry_gap": [(day, "n1|i-1", hour, 360)],
         "fct_tag_coverage": [(day, "aws", "111", "Usage", "team", "missing", None, "8.500000000001", "8.500000000001", 0)],
+        "fct_workload_hourly": [(day, hour, "n1|i-1", "training_run/R", "on_demand", 3600, 1200, 3, 2400, 6, 0, 0, 0, 0, 0, 0, 0, 0, 9)],
     }
     for table, values in rows.items():
         names = ", ".join(column for column, *_ in connection.execute(f"describe published.{table}").fetchall()[: len(values[0])])
@@ -350,6 +356,12 @@ def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int)
     )
     connection.execute("insert into published.fct_retrain_gain values ('training_run/R', 'auc', 'holdout', null)")
     connection.execute("insert into published.fct_retrain_cadence values ('churn', null, null, null, 'no_counted_retrain', 'unknown')")
+    connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
+    connection.execute("delete from published.fct_lever")
+    connection.execute(
+        "insert into published.fct_lever values ('raise_utilization', 'workload', 'training_run/R', 'nlp', null, ?, 1, 30, 'low', 'high', 'workload/training_run/R', true)",
+        [9 * days],
+    )
     connection.execute("insert into published.fct_run_attempt_cost values ('training_run/R', 'R@1', 0.5, ?)", [days])
     connection.execute(
         "insert into published.fct_delivery_control values ('aws', 'aws_cur', '2026-10', 'd1', 'USD', ?, ?, ?, 0, 0)",

@@ -36,6 +36,7 @@ def test_help_names_every_command(tmp_path):
         "restatement",
         "close",
         "correct",
+        "levers",
         "record-gpu",
         "what-if",
         "adopt-lever",

@@ -79,3 +79,19 @@ cast(
   * cast('0.{{ '0' * (places - 1) }}1' as decimal({{ places + 1 }}, {{ places }}))
 as decimal(38, {{ places }}))
 {%- endmacro %}
+
+{#- Over the stints of an attempt: `checkpoint` or `batch` where a label says that it can be stopped and goes on; NULL where none does. A label `false` says
+    nothing for the others: whoever wants a run left alone labels none of them. -#}
+{% macro interruption_label(labels) -%}
+max(case
+  {%- for label in ['checkpointed', 'checkpointing', 'resumable'] %}
+  when lower(trim({{ json_text(labels, label) }})) = 'true' then 'checkpoint'
+  {%- endfor %}
+  {%- for label in ['interruptible', 'preemptible'] %}
+  when lower(trim({{ json_text(labels, label) }})) = 'true' then 'batch'
+  {%- endfor %}
+  {%- for label in ['workload_class', 'job_class', 'qos', 'priority'] %}
+  when lower(trim({{ json_text(labels, label) }})) in ('batch', 'best-effort', 'best_effort', 'preemptible', 'scavenger') then 'batch'
+  {%- endfor %}
+end)
+{%- endmacro %}

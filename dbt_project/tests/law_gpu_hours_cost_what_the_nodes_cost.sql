@@ -1,6 +1,6 @@
 -- Law of money: the dollars of the GPU hours of a node sum to the compute charges of its billed windows, and the dollars and seconds by
 -- class sum to the GPU hour (seconds are rounded down to a millionth each, six classes). Under every split method the compute charges of
--- GPU nodes are what the methods' comparison sums to.
+-- GPU nodes are what the methods' comparison sums to, and what the holders by the hour sum to.
 with
 
 hours as (
@@ -65,6 +65,15 @@ compute as (
     where bucket_nodes.compute_kind is not null
     group by bucket_nodes.usage_date
 
+),
+
+holders as (
+
+    select usage_date, sum(cost_usd) as cost_usd
+    from {{ ref('fct_workload_hourly') }}
+    where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    group by usage_date
+
 )
 
 select coalesce(charged.usage_date, published.usage_date) as usage_date, coalesce(charged.node_key, published.node_key) as subject, 'node' as broken
@@ -85,3 +94,8 @@ select coalesce(compute.usage_date, compared.usage_date), compared.method, 'spli
 from compute
 full outer join compared on compute.usage_date = compared.usage_date
 where compute.cost_usd is distinct from compared.cost_usd or compute.cost_usd is distinct from compared.in_force_cost_usd
+union all
+select coalesce(compute.usage_date, holders.usage_date), 'holders', 'holders by the hour'
+from compute
+full outer join holders on compute.usage_date = holders.usage_date
+where compute.cost_usd is distinct from holders.cost_usd

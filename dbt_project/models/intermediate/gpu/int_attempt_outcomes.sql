@@ -1,4 +1,4 @@
--- Grain: day x workload attempt: how it ended, and from which second on its work was thrown away, as its stints that touch the day (or the
+-- Grain: day x workload attempt: how it ended, from which second on its work was thrown away, and whether it bears interruption, as its stints that touch the day (or the
 -- day before) tell it: a day sees nothing that cannot make it dirty.
 with
 
@@ -21,7 +21,8 @@ attempts as (
         {{ rolled_back_label('labels') }} as rolled_back_label,
         {{ last_checkpoint_second('labels') }} as checkpoint_second,
         max(state) as state,
-        max({{ json_text('labels', 'last_checkpoint_at') }}) as checkpoint_text
+        max({{ json_text('labels', 'last_checkpoint_at') }}) as checkpoint_text,
+        {{ interruption_label('labels') }} as interruption_label
     from stints
     group by usage_date, attempt_key
 
@@ -35,5 +36,6 @@ select
     {{ has_known_rollback('outcome', 'rolled_back_label', 'checkpoint_second') }} as has_known_rollback,
     cast({{ rolled_back_from('outcome', 'rolled_back_label', 'checkpoint_second') }} as bigint) as rolled_back_from_second,
     outcome = 'unknown' and state is not null as has_unknown_state,
-    checkpoint_text is not null and checkpoint_second is null as has_unreadable_checkpoint
+    checkpoint_text is not null and checkpoint_second is null as has_unreadable_checkpoint,
+    case when checkpoint_second is not null then 'checkpoint' else interruption_label end as tolerance_basis
 from attempts

@@ -1,9 +1,9 @@
 -- Grain: day x unit x hour x holder ('' where nobody holds, '-' what sharers leave): the mean activity over the observed slots of that holder, from the one
 -- series that observed most of the hour, on the highest rung of the ladder that has a value; every rung by itself beside it, and how much
--- of the time there was no process on the GPU, by its memory in use.
+-- of the time there was no process on the GPU, by its memory in use, and the most memory that was in use.
 {% set observed = [
   'usage_date', 'unit_key', 'hour_from', 'holder_key', 'series_key', 'observed_slots', 'sm_active_slots', 'sm_active_ppm', 'gr_engine_active_slots',
-  'gr_engine_active_ppm', 'gpu_util_slots', 'gpu_util_ppm', 'memory_slots', 'small_memory_slots', 'discarded_values'] %}
+  'gr_engine_active_ppm', 'gpu_util_slots', 'gpu_util_ppm', 'memory_slots', 'small_memory_slots', 'peak_fb_used_kib', 'discarded_values'] %}
 
 with
 
@@ -50,6 +50,7 @@ plain_observations as (
         sum(unit_blocks.gpu_util_ppm) as gpu_util_ppm,
         sum(bit_count(unit_blocks.fb_used_mask)) as memory_slots,
         sum(bit_count(unit_blocks.small_memory_mask)) as small_memory_slots,
+        max(unit_blocks.peak_fb_used_kib) as peak_fb_used_kib,
         sum(unit_blocks.discarded_values) as discarded_values
     from unit_blocks
     inner join segments
@@ -75,6 +76,7 @@ detail_slots as (
         max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gr_engine_active_ppm) % 1000001 as gr_engine_active_ppm,
         max((details.sampled_micros - details.slot_from * 1000000) * 1000001 + details.gpu_util_ppm) % 1000001 as gpu_util_ppm,
         max((details.sampled_micros - details.slot_from * 1000000) * 10240000001 + details.fb_used_kib) % 10240000001 as fb_used_kib,
+        max(details.fb_used_kib) as peak_fb_used_kib,
         sum(details.discarded_values) as discarded_values
     from details
     inner join segments
@@ -103,6 +105,7 @@ detail_observations as (
         sum(gpu_util_ppm) as gpu_util_ppm,
         count(fb_used_kib) as memory_slots,
         count(case when fb_used_kib <= {{ parameter('no_process_memory_kib') }} then 1 end) as small_memory_slots,
+        max(peak_fb_used_kib) as peak_fb_used_kib,
         sum(discarded_values) as discarded_values
     from detail_slots
     group by usage_date, unit_key, hour_from, holder_key, series_key
@@ -126,6 +129,7 @@ observations as (
         cast(sum(gpu_util_ppm) as bigint) as gpu_util_ppm,
         cast(sum(memory_slots) as bigint) as memory_slots,
         cast(sum(small_memory_slots) as bigint) as small_memory_slots,
+        cast(max(peak_fb_used_kib) as bigint) as peak_fb_used_kib,
         cast(sum(discarded_values) as bigint) as discarded_values
     from (select {{ observed | join(', ') }} from plain_observations union all select {{ observed | join(', ') }} from detail_observations) as both_kinds
     group by usage_date, unit_key, hour_from, holder_key, series_key
@@ -183,6 +187,7 @@ laddered as (
         memory_slots,
         -- of the slots that tell the memory in use, those in which it is too little for any process
         case when memory_slots > 0 then {{ int_div('2000000 * small_memory_slots + memory_slots', '2 * memory_slots') }} end as small_memory_ppm,
+        peak_fb_used_kib,
         discarded_values
     from ranked_series
     where series_rank = 1
@@ -207,6 +212,7 @@ activity as (
         case when {{ rung }}_slots > 0 then {{ int_div('1000000 * least(' ~ rung ~ '_slots, observed_slots)', 'observed_slots') }} end as {{ rung }}_coverage_ppm,
         {%- endfor %}
         small_memory_ppm,
+        peak_fb_used_kib,
         discarded_values
     from laddered
 

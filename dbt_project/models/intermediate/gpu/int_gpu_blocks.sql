@@ -58,6 +58,7 @@ blocks as (
         coalesce(bit_or(case when fb_used_kib is not null then {{ slot_bit() }} end), 0) as fb_used_mask,
         coalesce(bit_or(case when fb_used_kib <= {{ parameter('no_process_memory_kib') }} then {{ slot_bit() }} end), 0) as small_memory_mask,
         cast(sum(fb_used_kib) as bigint) as fb_used_kib,
+        cast(max(fb_used_kib) as bigint) as peak_fb_used_kib,
         {{ scale_evidence() }},
         cast(sum(discarded_values) as bigint) as discarded_values,
         cast(sum(discarded_meter_values) as bigint) as discarded_meter_values,
@@ -127,6 +128,7 @@ read_blocks as (
         fb_used_mask,
         small_memory_mask,
         fb_used_kib,
+        peak_fb_used_kib,
         -- values of the other scale stand among those of this block: only its samples tell which
         {{ off_scale_values() }} > 0 as has_off_scale_values,
         {{ off_scale_values() }} as off_scale_values,
