@@ -87,6 +87,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_inference_unit_cost": ("usage_date", "endpoint"),
     "fct_inference_unit_cost_hourly": ("usage_hour", "endpoint"),
     "fct_delivery_control": ("source", "delivery_id", "currency"),
+    "fct_managed_api_usage": ("usage_date", "endpoint", "provider", "model", "team"),
     "fct_method_sensitivity": ("usage_date", "team", "workload_key", "method"),
     "fct_model_quality": ("usage_date", "model", "model_version", "metric", "evaluation_set"),
     "fct_reconciliation": ("source", "billing_period", "usage_month", "currency", "account_id", "invoice_id"),
