@@ -96,6 +96,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_activity_sensitivity": ("usage_date", "workload_key", "attempt_key", "activity_rung"),
     "fct_telemetry_coverage": ("usage_date", "node_key"),
     "fct_telemetry_gap": ("usage_date", "node_key", "gap_start"),
+    "fct_serving_configuration": ("endpoint", "configuration"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "tag_key", "evidence_level"),
 }
 # an inventory that states a node twice costs nobody money: it is told, not refused

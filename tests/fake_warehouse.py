@@ -81,6 +81,7 @@ TABLES = {
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
     "fct_telemetry_coverage": "usage_date date, node_key varchar, coverage_ratio decimal(9,6)",
     "fct_telemetry_gap": "usage_date date, node_key varchar, gap_start timestamp, gap_seconds bigint",
+    "fct_serving_configuration": "endpoint varchar, configuration varchar, cost_usd decimal(38,12)",
     "fct_tag_coverage": "usage_date date, source varchar, account_id varchar, tag_key varchar, evidence_level varchar, cost_usd decimal(38,12)",
 }
 

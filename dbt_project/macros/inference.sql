@@ -136,10 +136,10 @@ cast(cast({{ int_div(wide_int('coalesce(' ~ amount ~ ', 0) * 1000000000000') ~ '
 {%- endmacro %}
 
 {#- earns, loses_idle, loses_at_scale or unknown, over summed columns; `is_whole`: a condition, whether the cost is. -#}
-{% macro margin_verdict(is_whole) -%}
+{% macro margin_verdict(is_whole, allocated_cost_usd='allocated_cost_usd') -%}
 case
-            when not ({{ is_whole }}) or revenue_usd is null or allocated_cost_usd is null or requests_ok is null then 'unknown'
-            when revenue_usd >= allocated_cost_usd then 'earns'
+            when not ({{ is_whole }}) or revenue_usd is null or {{ allocated_cost_usd }} is null or requests_ok is null then 'unknown'
+            when revenue_usd >= {{ allocated_cost_usd }} then 'earns'
             when requests_ok = 0 or revenue_usd >= used_cost_usd then 'loses_idle'
             when revenue_usd < used_cost_usd - coalesce(unknown_cost_usd, 0) then 'loses_at_scale'
             else 'unknown'

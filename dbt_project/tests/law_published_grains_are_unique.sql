@@ -5,7 +5,7 @@
     ref('dim_date'), ref('dim_node'), ref('dim_tag_policy'), ref('dim_workload'), ref('fct_charge_bucket'), ref('fct_cost_allocation'), ref('fct_cost_daily'), ref('fct_cost_estimate'),
     ref('fct_data_quality'), ref('fct_delivery_control'), ref('fct_energy'), ref('fct_gpu_utilization'), ref('fct_gpu_utilization_daily'), ref('fct_idle_cost'),
     ref('fct_idle_gpu'), ref('fct_inference_unit_cost'), ref('fct_inference_unit_cost_hourly'), ref('fct_managed_api_usage'), ref('fct_method_sensitivity'), ref('fct_model_quality'), ref('fct_reconciliation'),
-    ref('fct_run_attempt_cost'), ref('fct_run_cost'), ref('fct_tag_coverage')] -%}
+    ref('fct_run_attempt_cost'), ref('fct_run_cost'), ref('fct_serving_configuration'), ref('fct_tag_coverage')] -%}
 {%- for mart in marts if execute %}
 {%- set grain = graph.nodes['model.apportion.' ~ mart.identifier].config.meta.grain %}
 select '{{ mart.identifier }}' as mart, count(*) as repeated_grains
