@@ -18,6 +18,7 @@ FACTS = (
     "workload_intervals",
     "nodes",
     "inference_counts",
+    "managed_usage",
     "carbon_factors",
     "model_quality",
     "revenue_rates",

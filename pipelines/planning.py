@@ -34,6 +34,7 @@ _DAY_ROWS = {
     "workload_intervals": "f.started_at < d.usage_date + interval 1 day and (f.ended_at is null or f.ended_at > d.usage_date - interval 1 day)",
     "nodes": _VALID,
     "inference_counts": "cast(f.window_start as date) = d.usage_date",
+    "managed_usage": "cast(f.window_start as date) = d.usage_date",
     "carbon_factors": _VALID,
     # a measurement is the model's quality until the next: it belongs to its own day and to every later one
     "model_quality": "f.measured_at < d.usage_date + interval 1 day",

@@ -130,8 +130,10 @@ class Policy(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the figures follow from: comments and order of keys do not matter, the order of aliases does, governance is left out."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json", exclude={"governance"}), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of what the figures follow from: comments and order of keys do not matter, the order of aliases does. Of governance
+        only what a day's own figures are split by: the weights of tokens."""
+        meaning = self.model_dump(mode="json", exclude={"governance"}) | {"token_weights": self.governance.inference.token_weights.method}
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Replace the relations of the schema ``policy`` by this policy."""

@@ -43,5 +43,9 @@
   'vcpus', 'memory_gib', 'parent_workload_id', 'namespace', 'pod', 'pod_uid', 'hpc_job', 'labels', 'identity', 'job_names']) }}{% endmacro %}
 
 {% macro inference_count_columns() %}{{ return([
-  'source', 'endpoint', 'replica', 'window_start', 'requests_ok', 'requests_failed', 'prompt_tokens', 'cached_tokens',
+  'source', 'endpoint', 'replica', 'window_start', 'model', 'model_version', 'requests_ok', 'requests_failed', 'prompt_tokens', 'cached_tokens',
   'output_tokens', 'latency_p50_seconds', 'latency_p95_seconds', 'latency_p99_seconds', 'unmeasured_reason']) }}{% endmacro %}
+
+{% macro managed_usage_columns() %}{{ return([
+  'source', 'endpoint', 'provider', 'model', 'team', 'window_start', 'requests_ok', 'requests_failed', 'cache_hit_requests', 'unpriced_requests',
+  'prompt_tokens', 'cached_tokens', 'output_tokens', 'spend_usd', 'latency_p50_seconds', 'latency_p95_seconds', 'latency_p99_seconds']) }}{% endmacro %}

@@ -29,6 +29,23 @@ endpoint_days as (
 
 ),
 
+endpoint_totals as (
+
+    select *, concat('endpoint/', endpoint) as workload_key
+    from {{ ref('fct_inference_unit_cost') }}
+    where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+
+),
+
+handed_out as (
+
+    select usage_date, workload_key, sum(effective_cost) as cost
+    from {{ ref('fct_cost_allocation') }}
+    where stage = 'distributed' and workload_key like 'endpoint/%' and usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
+    group by usage_date, workload_key
+
+),
+
 runs as (
 
     select
@@ -51,6 +68,17 @@ runs as (
 
 )
 
+select coalesce(handed_out.workload_key, endpoint_totals.workload_key) as workload_key, 'endpoint day, distributed' as broken
+from handed_out
+full outer join endpoint_totals on handed_out.usage_date = endpoint_totals.usage_date and handed_out.workload_key = endpoint_totals.workload_key
+where coalesce(handed_out.cost, 0) <> coalesce(endpoint_totals.distributed_cost_usd, 0)
+union all
+select workload_key, 'token kinds'
+from endpoint_totals
+where token_split_method is not null
+    and (input_tokens_cost_usd + coalesce(cached_tokens_cost_usd, 0) + output_tokens_cost_usd is distinct from allocated_cost_usd
+        or used_input_tokens_cost_usd + coalesce(used_cached_tokens_cost_usd, 0) + used_output_tokens_cost_usd is distinct from used_cost_usd)
+union all
 select coalesce(ledger.workload_key, run_days.workload_key) as workload_key, 'day' as broken
 from ledger
 full outer join run_days on ledger.usage_date = run_days.usage_date and ledger.workload_key = run_days.workload_key

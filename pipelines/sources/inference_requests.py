@@ -35,8 +35,11 @@ REQUESTS = RawTable(
         Column("output_tokens", "BIGINT", "Generated tokens."),
         Column("latency_seconds", "DOUBLE", "End-to-end latency, seconds."),
         Column("model", "VARCHAR", "Model that answered."),
+        Column("model_version", "VARCHAR", "Version of the model that answered."),
+        Column("provider", "VARCHAR", "Who serves the model, as LiteLLM names providers; NULL: one's own servers."),
+        Column("cache_hit", "VARCHAR", "Whether the gateway's own cache answered, as the log has it."),
         Column("team_id", "VARCHAR", "Caller's team."),
-        Column("spend", "MONEY", "What the gateway charged, in its own currency."),
+        Column("spend", "MONEY", "What the gateway reckons that the request costs, in US dollars by its price map."),
         Column("labels", "JSON", "JSON object of anything else that names an owner."),
     ),
 )
@@ -48,12 +51,14 @@ PLAIN = {
     "replica": ("replica", "pod"),
     "status": ("status", "status_code"),
     "output_tokens": ("output_tokens", "completion_tokens", "generated_tokens"),
+    "provider": ("provider", "custom_llm_provider"),
 }
 LITELLM = {
     "request_at": ("startTime",),
     "ended_at": ("endTime",),
     "endpoint": ("model_group",),
     "output_tokens": ("completion_tokens",),
+    "provider": ("custom_llm_provider",),
     "latency_seconds": ("request_duration_ms",),  # converted, never landed as it is
 }
 LITELLM_LABELS = ("request_tags", "user", "end_user", "organization_id", "call_type", "cache_hit", "custom_llm_provider", "model_id")
@@ -65,6 +70,10 @@ class InferenceRequestsConfig(FileConfig):
     endpoint: str | None = Field(default=None, description="the endpoint's name, where the log has no such column")
     columns: dict[str, str] = Field(default={}, description="raw column -> the log's own column, such as `request_at: TIMESTAMP`")
     format: Literal["auto", "litellm", "plain"] = Field(default="auto", description="whether this is a LiteLLM spend log")
+    hosting: Literal["by_provider", "self_hosted"] = Field(
+        default="by_provider",
+        description="`self_hosted`: every row was answered by servers of your own, whatever the provider is called (vLLM behind `openai`)",
+    )
 
     @field_validator("columns")
     @classmethod
@@ -147,6 +156,8 @@ class InferenceRequests(FileSource):
 
     def _names(self, litellm: bool) -> dict[str, tuple[str, ...]]:
         known = LITELLM if litellm else PLAIN
+        if self.config.hosting == "self_hosted":
+            known = known | {"provider": ()}
         return {raw: (self.config.columns[raw],) if raw in self.config.columns else known.get(raw, (raw,)) for raw in NAMES}
 
 

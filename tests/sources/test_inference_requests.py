@@ -41,6 +41,20 @@ def test_plain_log_and_litellm(tmp_path):
     assert plain.covers == litellm.covers == (DAY, DAY)
 
 
+PROVIDERS = """request_id,call_type,spend,prompt_tokens,completion_tokens,startTime,endTime,model,model_group,cache_hit,custom_llm_provider,status
+c1,acompletion,0.01,20,10,2026-10-05 10:00:00,2026-10-05 10:00:02,gpt-4o,chat,True,openai,success
+"""
+
+
+def test_who_answered_is_told_and_can_be_said_to_be_oneself(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/litellm.csv").write_text(PROVIDERS)
+    (told,) = fetch("inference_requests", tmp_path, location=str(tmp_path / "in"))
+    assert rows(told, "provider", "cache_hit", "model", "spend") == [("openai", "True", "gpt-4o", "0.01")]
+    (own,) = fetch("inference_requests", tmp_path / "own", location=str(tmp_path / "in"), hosting="self_hosted")
+    assert rows(own, "provider", "model") == [(None, "gpt-4o")]
+
+
 def parquet(tmp_path, **columns):
     (tmp_path / "in").mkdir(exist_ok=True)
     pq.write_table(pa.table(columns), tmp_path / "in/log.parquet")

@@ -22,6 +22,8 @@ renamed as (
         _source as source,
         coalesce(nullif(endpoint, ''), model_name) as endpoint,
         coalesce(nullif(exported_pod, ''), nullif(pod, ''), instance) as replica,
+        model_name as model,
+        model_version,
         replace(metric, 'kserve_', '') as metric,
         coalesce(finished_reason, '') as finished_reason,
         {{ digest(['labels', 'metric', '_source']) }} as series_key,
@@ -43,10 +45,10 @@ owned as (
 deduplicated as (
 
     -- repeated scrapes of one instant, from whichever exporter or file
-    select source, endpoint, replica, metric, finished_reason, series_key, owner_date, sample_date, sample_at, max(counted) as counted
+    select source, endpoint, replica, model, model_version, metric, finished_reason, series_key, owner_date, sample_date, sample_at, max(counted) as counted
     from owned
     where endpoint is not null
-    group by source, endpoint, replica, metric, finished_reason, series_key, owner_date, sample_date, sample_at
+    group by source, endpoint, replica, model, model_version, metric, finished_reason, series_key, owner_date, sample_date, sample_at
 
 ),
 
@@ -82,6 +84,8 @@ counted as (
         endpoint,
         replica,
         date_trunc('hour', sample_at) as window_start,
+        {{ one_or_mixed('model') }} as model,
+        {{ one_or_mixed('model_version') }} as model_version,
         cast(sum(case
             when metric = 'vllm:request_success_total' and finished_reason not in ('abort', 'error') then increase
             when metric = 'nv_inference_request_success' then increase
