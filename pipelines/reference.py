@@ -69,7 +69,7 @@ def settings_page() -> str:
 
 def tables_page() -> str:
     """docs/tables.md."""
-    models = [m for path in sorted(MARTS.glob("*.yml")) for m in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])]
+    models = [m for path in sorted(MARTS.rglob("*.yml")) for m in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", [])]
     lines = [
         "# Published tables",
         "",

@@ -27,12 +27,12 @@ LEAST_WORDS = 3
 
 def declared() -> dict[str, dict]:
     """The model entry of each mart, by name."""
-    documents = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(MARTS.glob("*.yml")))
+    documents = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(MARTS.rglob("*.yml")))
     return {model["name"]: model for document in documents for model in document.get("models", [])}
 
 
 def test_every_mart_has_a_contract() -> None:
-    assert set(declared()) == {path.stem for path in MARTS.glob("*.sql")}
+    assert set(declared()) == {path.stem for path in MARTS.rglob("*.sql")}
 
 
 @pytest.mark.parametrize("mart", sorted(declared()))
