@@ -6,6 +6,12 @@
     idle_gpu_alerts(ref('fct_gpu_utilization'), ref('dim_node'), ref('dim_workload'), ref('dim_date')),
     stale_source_alerts(source('ops', 'deliveries'), source('policy', 'stale_source_limits'), ref('dim_date')),
     reconciliation_gap_alerts(ref('int_control_totals'), source('ops', 'deliveries'), ref('fct_reconciliation'), ref('dim_date')),
+    budgets_alerts(ref('fct_budget_status')),
+    anomalies_alerts(ref('fct_spend_anomaly'), ref('dim_date')),
+    inference_alerts(ref('fct_inference_unit_cost'), ref('dim_date'), ref('dim_workload')),
+    guardrails_alerts(ref('fct_guardrail_violation'), ref('dim_date')),
+    commitments_alerts(ref('fct_commitment_daily'), ref('dim_date')),
+    training_alerts(ref('fct_retrain_cadence')),
 ] %}
 
 with

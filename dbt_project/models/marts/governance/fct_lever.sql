@@ -64,6 +64,9 @@ spot_records as (
     use_spot_levers('hours', 'spot_records', 'scopes', 'span'),
     right_size_levers('peaks', 'scopes', 'span'),
     compress_levers('scopes', 'span'),
+    commitment_levers(ref('fct_commitment_daily'), ref('fct_commitment_coverage'), ref('fct_storage_resource_daily'), ref('dim_date')),
+    training_levers(ref('fct_retrain_cadence')),
+    inference_levers(ref('fct_serving_configuration'), ref('dim_workload')),
 ] %}
 
 levers as (
