@@ -135,8 +135,6 @@ case
 {{ reason }} in ('gain_worth_less', 'gain_worth_more', 'gain_within_noise', 'a_few_dear_retrains', 'gain_too_near_break_even')
 {%- endmacro %}
 
-{#- Figures in a sentence: dollars to the cent, quality to a millionth. -#}
-{% macro dollars_text(amount) %}concat('$', cast(cast({{ amount }} as decimal(38, 2)) as {{ dbt.type_string() }})){% endmacro %}
 {% macro quality_text(quality) %}cast(cast({{ quality }} as decimal(38, 6)) as {{ dbt.type_string() }}){% endmacro %}
 {% macro days_text(days) %}cast(cast({{ days }} as decimal(38, 1)) as {{ dbt.type_string() }}){% endmacro %}
 
@@ -149,15 +147,15 @@ case
       when verdict_reason = 'too_few_measured_gains' then concat('measured gains of at least ', cast({{ governance('training.least_measured_gains') }} as {{ dbt.type_string() }}),
         ' retrains on one evaluation set; now ', cast(measured_gain_count as {{ dbt.type_string() }}))
       when verdict_reason = 'value_per_quality_point_unknown' then concat('value_per_quality_point_usd of the model in governance.training.models',
-        coalesce(concat('; it pays if a point is worth more than ', {{ dollars_text('break_even_value') }}), '; no value makes it pay: the median gain is not above 0'))
+        coalesce(concat('; it pays if a point is worth more than ', {{ usd_text('break_even_value') }}), '; no value makes it pay: the median gain is not above 0'))
       when verdict_reason = 'out_of_range' then 'figures that 38 digits hold'
       when gain_p50 <= 0 then concat('a gain: the median retrain changes ', metric, ' by ', {{ quality_text('gain_p50') }}, '; it pays from ',
         coalesce({{ quality_text('break_even_gain') }}, 'no gain'), ' on')
       when gain_p50_value < cost_mean then concat('it pays from a gain of ', coalesce({{ quality_text('break_even_gain') }}, '?'), ' ', metric, ' per retrain on (median now ',
-        {{ quality_text('gain_p50') }}, '), or below ', {{ dollars_text('gain_p50_value') }}, ' per retrain (now ', {{ dollars_text('cost_mean') }},
+        {{ quality_text('gain_p50') }}, '), or below ', {{ usd_text('gain_p50_value') }}, ' per retrain (now ', {{ usd_text('cost_mean') }},
         '), or when it runs every ', {{ days_text('break_even_interval') }}, ' days or less often (now every ', {{ days_text('interval_days') }}, ')')
       else concat('it does not pay below a gain of ', coalesce({{ quality_text('break_even_gain') }}, '?'), ' ', metric, ' per retrain (median now ',
-        {{ quality_text('gain_p50') }}, '), or above ', {{ dollars_text('gain_p50_value') }}, ' per retrain (now ', {{ dollars_text('cost_mean') }},
+        {{ quality_text('gain_p50') }}, '), or above ', {{ usd_text('gain_p50_value') }}, ' per retrain (now ', {{ usd_text('cost_mean') }},
         '), or when it runs more often than every ', {{ days_text('break_even_interval') }}, ' days (now every ', {{ days_text('interval_days') }}, ')')
     end
 {%- endmacro %}

@@ -21,6 +21,10 @@ SEGMENT = {"usage_date": DAY, "node_key": "n", "unit_key": "u", "unit_share": 7_
 BROKEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     # $1 charged and not allocated
     "law_allocations_sum_to_their_bucket": [("published.fct_charge_bucket", {"bucket_key": "lost", "billed_cost": 1})],
+    # $1 of a day that the ledger does not have
+    "law_the_ledger_by_day_is_the_ledger": [
+        ("published.fct_cost_daily", {"usage_date": DAY, "stage": "allocated", "source": "s", "cost_usd": 1})
+    ],
     # a euro without a rate
     "law_every_charge_is_in_dollars": [("intermediate.int_charge_buckets", {"usage_date": DAY, "source": "s", "currency": "EUR"})],
     # $2 received, $1 taken away

@@ -25,12 +25,12 @@ unused as (
         concat(cast(cast(100 * {{ governance('levers.commitments.minimum_utilization_ratio', 'decimal(9, 6)') }} as decimal(9, 1)) as {{ dbt.type_string() }}), ' % used') as threshold,
         concat(commitment_key, ': ', {{ usd_text('unused_cost_usd') }}, ' of ', {{ usd_text('committed_cost_usd') }}, ' committed was used by nobody in ',
             cast(observed_days as {{ dbt.type_string() }}), ' days.') as message,
-        {{ figures_json([
-            ('commitment_kind', 'commitment_kind', true),
-            ('committed_usd', 'cast(committed_cost_usd as decimal(38, 12))', false),
-            ('observed_days', 'observed_days', false),
-            ('unused_usd', 'cast(unused_cost_usd as decimal(38, 12))', false),
-            ('used_usd', 'cast(used_cost_usd as decimal(38, 12))', false)]) }} as evidence,
+        {{ evidence_json([
+            ('commitment_kind', 'commitment_kind', 'text'),
+            ('committed_usd', 'cast(committed_cost_usd as decimal(38, 12))', 'number'),
+            ('observed_days', 'observed_days', 'number'),
+            ('unused_usd', 'cast(unused_cost_usd as decimal(38, 12))', 'number'),
+            ('used_usd', 'cast(used_cost_usd as decimal(38, 12))', 'number')]) }} as evidence,
         'apportion explain --cost-class unused_commitment' as explain
     from windows
     where is_use_told
@@ -70,12 +70,12 @@ expiring as (
             when worth_usd_per_month is null then ': what it takes off the list price is not known.'
             when worth_usd_per_month <= 0 then concat(': it costs ', {{ usd_text('-worth_usd_per_month') }}, ' a month more than what it covers at list prices.')
             else concat(': without it the same usage costs ', {{ usd_text('worth_usd_per_month') }}, ' a month more at list prices.') end) as message,
-        {{ figures_json([
-            ('commitment_kind', 'commitment_kind', true),
-            ('committed_usd', 'cast(committed_cost_usd as decimal(38, 12))', false),
-            ('covered_list_usd', 'cast(covered_list_cost_usd as decimal(38, 12))', false),
-            ('ends_at', 'cast(ends_at as ' ~ dbt.type_string() ~ ')', true),
-            ('observed_days', 'observed_days', false)]) }} as evidence,
+        {{ evidence_json([
+            ('commitment_kind', 'commitment_kind', 'text'),
+            ('committed_usd', 'cast(committed_cost_usd as decimal(38, 12))', 'number'),
+            ('covered_list_usd', 'cast(covered_list_cost_usd as decimal(38, 12))', 'number'),
+            ('ends_at', 'cast(ends_at as ' ~ dbt.type_string() ~ ')', 'text'),
+            ('observed_days', 'observed_days', 'number')]) }} as evidence,
         'apportion explain --cost-class unused_commitment' as explain
     from ending
     where days_left between 0 and {{ governance('levers.commitments.expiring_within_days') }}

@@ -1,14 +1,5 @@
 {#- Levers of commitments and of disks (docs/commitments.md): buy_commitment, resize_commitment, delete_orphaned_disk, each as `lever_columns()`. -#}
 
-{#- A JSON object of (key, SQL, is_text) with sorted keys; what is NULL says null. -#}
-{% macro figures_json(figures) -%}
-concat('{'
-{%- for key, value, is_text in figures | sort(attribute='0') -%}
-, '{{ ', ' if not loop.first }}"{{ key }}": ', coalesce({{ 'cast(' ~ json_string(value) ~ ' as ' ~ dbt.type_string() ~ ')' if is_text else 'cast(' ~ value ~ ' as ' ~ dbt.type_string() ~ ')' }}, 'null')
-{%- endfor -%}
-, '}')
-{%- endmacro %}
-
 {#- Whole days from one date to another. -#}
 {% macro days_between(first, second) -%}
 {{ int_div(epoch_seconds('cast(' ~ second ~ ' as timestamp)') ~ ' - ' ~ epoch_seconds('cast(' ~ first ~ ' as timestamp)'), '86400') }}
@@ -16,9 +7,6 @@ concat('{'
 
 {#- What a sum over some days is in an average month (365 / 12 days), rounded once, half to even. -#}
 {% macro usd_per_month(amount, days) -%}{{ scaled_amount(amount, '365', '12 * ' ~ days) }}{%- endmacro %}
-
-{#- Dollars to the cent, for a sentence. -#}
-{% macro usd_text(amount) -%}concat('$', cast(cast({{ amount }} as decimal(38, 2)) as {{ dbt.type_string() }})){%- endmacro %}
 
 {#- A ratio of the policy as whole millionths. -#}
 {% macro governance_ppm(name) -%}cast({{ governance(name, 'decimal(9, 6)') }} * 1000000 as bigint){%- endmacro %}
@@ -236,18 +224,18 @@ select
     {{ usd_per_month('saved_usd', 'observed_days') }} as saving_usd_per_month,
     case when not has_own_rate then 'low' when observed_days >= 28 then 'high' else 'medium' end as confidence,
     'medium' as effort,
-    {{ figures_json([
-        ('baseline_usd_per_hour', 'cast(baseline_usd as decimal(38, 12))', false),
-        ('baseline_hours_ratio', governance('levers.commitments.baseline_hours_ratio', 'decimal(9, 6)'), false),
-        ('break_even_utilization_ratio', 'cast(cast(price_ppm as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))', false),
-        ('committed_usd', 'committed_usd', false),
-        ('commitment_usd_per_hour', 'commitment_per_hour_usd', false),
-        ('expected_utilization_ratio', 'round(cast(replaced_cost_usd as double) / cast(baseline_usd * observed_hours as double), 6)', false),
-        ('observed_hours', 'observed_hours', false),
-        ('on_demand_usd', 'cast(on_demand_cost_usd as decimal(38, 12))', false),
-        ('price_source', "case when has_own_rate then 'own bill, same family' else 'policy, discount_ratio' end", true),
-        ('replaced_on_demand_usd', 'cast(replaced_cost_usd as decimal(38, 12))', false),
-        ('unused_commitment_usd', 'cast(unused_cost_usd as decimal(38, 12))', false)]) }} as evidence,
+    {{ evidence_json([
+        ('baseline_usd_per_hour', 'cast(baseline_usd as decimal(38, 12))', 'number'),
+        ('baseline_hours_ratio', governance('levers.commitments.baseline_hours_ratio', 'decimal(9, 6)'), 'number'),
+        ('break_even_utilization_ratio', 'cast(cast(price_ppm as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))', 'number'),
+        ('committed_usd', 'committed_usd', 'number'),
+        ('commitment_usd_per_hour', 'commitment_per_hour_usd', 'number'),
+        ('expected_utilization_ratio', 'round(cast(replaced_cost_usd as double) / cast(baseline_usd * observed_hours as double), 6)', 'number'),
+        ('observed_hours', 'observed_hours', 'number'),
+        ('on_demand_usd', 'cast(on_demand_cost_usd as decimal(38, 12))', 'number'),
+        ('price_source', "case when has_own_rate then 'own bill, same family' else 'policy, discount_ratio' end", 'text'),
+        ('replaced_on_demand_usd', 'cast(replaced_cost_usd as decimal(38, 12))', 'number'),
+        ('unused_commitment_usd', 'cast(unused_cost_usd as decimal(38, 12))', 'number')]) }} as evidence,
     'The on-demand usage of this family stays for the term. Levers that shrink it come first: a commitment cannot be given back. Spot is not counted. An hour without a charge counts as no usage.'
         as assumptions,
     concat('Commit ', {{ usd_text('commitment_per_hour_usd') }}, ' an hour for ', instance_family, coalesce(concat(' in ', region), ''), ', not more: it pays from ',
@@ -274,14 +262,14 @@ select
     {{ usd_per_month('unused_cost_usd', 'observed_days') }} as saving_usd_per_month,
     case when not is_whole then 'low' when observed_days >= 28 then 'high' else 'medium' end as confidence,
     'medium' as effort,
-    {{ figures_json([
-        ('commitment_kind', 'commitment_kind', true),
-        ('committed_usd', 'cast(committed_cost_usd as decimal(38, 12))', false),
-        ('ends_at', 'cast(ends_at as ' ~ dbt.type_string() ~ ')', true),
-        ('fee_period_days', 'period_days', false),
-        ('unused_usd', 'cast(unused_cost_usd as decimal(38, 12))', false),
-        ('used_usd', 'cast(used_cost_usd as decimal(38, 12))', false),
-        ('utilization_ratio', 'round(cast(used_cost_usd as double) / cast(committed_cost_usd as double), 6)', false)]) }} as evidence,
+    {{ evidence_json([
+        ('commitment_kind', 'commitment_kind', 'text'),
+        ('committed_usd', 'cast(committed_cost_usd as decimal(38, 12))', 'number'),
+        ('ends_at', 'cast(ends_at as ' ~ dbt.type_string() ~ ')', 'text'),
+        ('fee_period_days', 'period_days', 'number'),
+        ('unused_usd', 'cast(unused_cost_usd as decimal(38, 12))', 'number'),
+        ('used_usd', 'cast(used_cost_usd as decimal(38, 12))', 'number'),
+        ('utilization_ratio', 'round(cast(used_cost_usd as double) / cast(committed_cost_usd as double), 6)', 'number')]) }} as evidence,
     case when commitment_kind = 'capacity_reservation' then 'Nobody needs the room that was kept: a capacity reservation has no term and can be made smaller at once.'
     else concat('What is unused stays unused. The dollars come back when the commitment ends',
         coalesce(concat(' (', cast(cast(ends_at as date) as {{ dbt.type_string() }}), ')'), ' (the bill does not say when)'), ', or where the provider lets it be exchanged or sold.') end as assumptions,
@@ -352,13 +340,13 @@ select
         else 'medium'
     end as confidence,
     'low' as effort,
-    {{ figures_json([
-        ('account_id', 'account_id', true),
-        ('cost_usd', 'cast(cost_usd as decimal(38, 12))', false),
-        ('days_unattached', 'observed_days', false),
-        ('machines_of_the_account', 'machine_count', false),
-        ('machines_whose_disks_the_inventory_names', 'most_inventoried', false),
-        ('storage_kind', 'storage_kind', true)]) }} as evidence,
+    {{ evidence_json([
+        ('account_id', 'account_id', 'text'),
+        ('cost_usd', 'cast(cost_usd as decimal(38, 12))', 'number'),
+        ('days_unattached', 'observed_days', 'number'),
+        ('machines_of_the_account', 'machine_count', 'number'),
+        ('machines_whose_disks_the_inventory_names', 'most_inventoried', 'number'),
+        ('storage_kind', 'storage_kind', 'text')]) }} as evidence,
     case
         when storage_kind = 'snapshot' then 'A snapshot is attached to nothing by nature and may be a backup: the bill does not say what it is of.'
         when machine_count = 0 then 'Its account has no machine on the bill.'

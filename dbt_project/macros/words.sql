@@ -1,4 +1,4 @@
-{#- How an alert speaks: texts, JSON and command words that every topic writes alike. Does not belong here: any rule. -#}
+{#- How an alert and a lever speak: texts, JSON and command words that every topic writes alike. Does not belong here: any rule. -#}
 
 {#- An evidence object: `entries` are (key, expression, 'text' or 'number'), sorted here by key; NULL is null. -#}
 {% macro evidence_json(entries) -%}
