@@ -16,10 +16,10 @@ cast({{ value }} as {{ dbt.type_string() }})
 concat(
     '{"actual_usd": "', {{ text_of('actual_usd') }}, '", "amount_usd": "', {{ text_of('amount_usd') }}, '", "basis": "', basis,
     '", "days_before_publication": ', {{ text_of('days_before_publication') }},
-    ', "forecast_usd": ', coalesce(concat('"', {{ text_of('forecast_usd') }}, '"'), 'null'),
+    ', "forecast_usd": ', case when forecast_usd is null then 'null' else concat('"', {{ text_of('forecast_usd') }}, '"') end,
     ', "missing_days": ', {{ text_of('missing_days') }}, ', "period_end": "', {{ text_of('period_end') }}, '", "period_start": "', {{ text_of('period_start') }},
     '", "scope": ', {{ json_string('scope') }}, ', "unpriced_days": ', {{ text_of('unpriced_days') }},
-    ', "unpriced_estimate_usd": ', coalesce(concat('"', {{ text_of('unpriced_estimate_usd') }}, '"'), 'null'),
+    ', "unpriced_estimate_usd": ', case when unpriced_estimate_usd is null then 'null' else concat('"', {{ text_of('unpriced_estimate_usd') }}, '"') end,
     ', "unpriced_gpu_seconds": "', {{ text_of('unpriced_gpu_seconds') }}, '"}')
 {%- endset -%}
 {%- set of_period -%}
@@ -47,8 +47,9 @@ select
     concat({{ money_text('forecast_usd') }}, ' forecast'),
     concat({{ text_of('forecast_threshold_percent') }}, ' % of ', {{ money_text('amount_usd') }}),
     concat({{ of_period }}, ' is forecast to end at ', {{ money_text('forecast_usd') }},
-        coalesce(concat(' (80 % interval ', {{ money_text('forecast_low_usd') }}, ' to ', {{ money_text('forecast_high_usd') }}, ')'), ' (too few days for an interval)'),
-        coalesce(concat(', crossing on ', {{ text_of('forecast_crossed_date') }}), ''), '; ', {{ money_text('actual_usd') }}, ' is spent.'),
+        case when forecast_low_usd is null then ' (too few days for an interval)'
+            else concat(' (80 % interval ', {{ money_text('forecast_low_usd') }}, ' to ', {{ money_text('forecast_high_usd') }}, ')') end,
+        case when forecast_crossed_date is not null then concat(', crossing on ', {{ text_of('forecast_crossed_date') }}) else '' end, '; ', {{ money_text('actual_usd') }}, ' is spent.'),
     {{ evidence }},
     concat('apportion budgets --budget ', budget_id)
 from {{ status }}
