@@ -18,8 +18,8 @@ select
         case measure when 'idle' then 'Idle spend of ' else 'Spend of ' end, case series_kind when 'all' then 'the company' else series end,
         case when shape = 'leak' then ' has crept up for five weeks: ' when direction = 'up' then ' jumped: ' else ' fell: ' end,
         {{ usd_text('actual_usd') }}, ' from ', {{ text_of('since_date') }}, ' to ', {{ text_of('until_date') }}, ' instead of ', {{ usd_text('baseline_usd') }},
-        ', mostly by ', case driver when 'other' then concat('spend without GPU time', coalesce(concat(' (', leading_service, ')'), '')) else driver end,
-        coalesce(concat(', on ', leading_gpu_model), ''),
+        ', mostly by ', case driver when 'other' then concat('spend without GPU time', case when leading_service is not null then concat(' (', leading_service, ')') else '' end) else driver end,
+        case when leading_gpu_model is not null then concat(', on ', leading_gpu_model) else '' end,
         case when is_maybe_incomplete then '; the bill may not be complete yet' else '' end, '.') as message,
     concat('{"baseline_usd": "', {{ text_of('baseline_usd') }}, '", "change_usd": "', {{ text_of('change_usd') }}, '", "driver": "', driver, '"'
         {%- for part in parts | sort %}, ', "{{ part }}_usd": "', {{ text_of(part ~ '_usd') }}, '"'{% endfor %}, '}') as evidence,
