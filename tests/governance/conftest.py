@@ -1,6 +1,7 @@
-"""Governance over hand-made days: the models that span days, run by dbt over published rows that a test puts there.
+"""Governance over hand-made days: the models that span days, run over published rows that a test puts there.
 
-Belongs here: the harness. Does not: a company's rows, assertions. No night is run: what a night publishes by day is the input.
+Belongs here: the harness. Does not: a company's rows, assertions. No night is run: what a night publishes by day is the input. Nor is dbt,
+which costs seconds a run: its compiled SQL is (compiled_models.py), and test_harness.py holds that dbt makes the same tables of the same rows.
 """
 
 from __future__ import annotations
@@ -15,33 +16,39 @@ import duckdb
 import pytest
 import yaml
 
-from pipelines import dbt, warehouse
+from pipelines import warehouse
 from pipelines.policy import Policy
 from pipelines.settings import DEFAULT_POLICY, Settings, SettingsFile
-from tests.empty_warehouse import build_empty
-from tests.governance.compiled_models import SpendModels
+from tests.governance.compiled_models import CompiledModels, SpendModels
 
 Fill = Callable[[duckdb.DuckDBPyConnection], None]
 Governed = Callable[..., duckdb.DuckDBPyConnection]
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of a home whose warehouse has every relation and no row."""
-    return build_empty(tmp_path_factory.mktemp("governance"))
+def built(empty_warehouse: Settings) -> Settings:
+    """Settings of a home whose warehouse has every relation and no row. Copy it: it is every test's."""
+    return empty_warehouse
+
+
+@pytest.fixture(scope="session")
+def compiled_models(built: Settings) -> CompiledModels:
+    """The governance models as compiled SQL."""
+    return CompiledModels(built)
 
 
 @pytest.fixture
-def governed(built: Settings, tmp_path: Path) -> Iterator[Governed]:
-    """``governed(fill, governance, select)`` -> a read-only connection to a warehouse of its own, after dbt ran.
+def governed(built: Settings, compiled_models: CompiledModels, tmp_path: Path) -> Iterator[Governed]:
+    """``governed(fill, governance, select)`` -> a read-only connection to a warehouse of its own, after the models ran.
 
-    fill(connection) puts rows into published tables (tests.empty_warehouse.put); governance is the policy's section as a dict; select is
-    dbt's selection (default: every governance model). The last published day is the greatest usage_date put into dim_date.
+    fill(connection) puts rows into published tables (tests.empty_warehouse.put); governance is the policy's section as a dict; select names
+    models, with a blank between them, and nothing else is run (default: every governance model). The last published day is the greatest
+    usage_date put into dim_date.
     """
     with ExitStack() as stack:
         count = 0
 
-        def run(fill: Fill, governance: dict[str, Any] | None = None, select: str = "tag:governance") -> duckdb.DuckDBPyConnection:
+        def run(fill: Fill, governance: dict[str, Any] | None = None, select: str | None = None) -> duckdb.DuckDBPyConnection:
             nonlocal count
             count += 1
             settings = Settings(SettingsFile(), tmp_path / str(count), None)
@@ -51,7 +58,7 @@ def governed(built: Settings, tmp_path: Path) -> Iterator[Governed]:
             with warehouse.connect(settings) as connection:
                 Policy.model_validate(document).write(connection)
                 fill(connection)
-            dbt.invoke(settings, ["run", "--select", select])
+                compiled_models.run(connection, None if select is None else select.split())
             return stack.enter_context(warehouse.connect(settings, read_only=True))
 
         yield run

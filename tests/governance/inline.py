@@ -5,32 +5,29 @@ Belongs here: compiling a macro's call. Does not: running models (conftest.py), 
 
 from __future__ import annotations
 
-import os
-from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipelines import dbt
-from pipelines.settings import Settings
+from pipelines.settings import Settings, SettingsFile
+from tests.dbt.running import compile_inline
+
+_NEXT = "-- the next call"
+
+
+def compiled(settings: Settings, *calls: str) -> list[str]:
+    """The SQL of each call of a macro; dbt runs once for all of them, and once a process for the same ones."""
+    return list(_compiled(settings.home, calls))
 
 
 @cache
-def _compiled(home: Path, call: str) -> str:
-    from dbt.cli.main import dbtRunner
-
-    from pipelines.settings import SettingsFile
-
-    settings = Settings(SettingsFile(), home, None)
-    folders = ["--project-dir", str(dbt.PROJECT), "--profiles-dir", str(dbt.PROJECT), "--log-path", str(home / "logs")]
-    with dbt._environment(dbt.environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        arguments = ["compile", "--inline", f"{{{{ {call} }}}}", *folders, "--log-level", "none", "--log-level-file", "none", "--quiet"]
-        outcome = dbtRunner(manifest=dbt.kept_manifest()).invoke(arguments)
-        dbt._close_connections()
-    assert outcome.success, outcome.exception
-    return str(outcome.result.results[0].node.compiled_code)
+def _compiled(home: Path, calls: tuple[str, ...]) -> list[str]:
+    code = f"\n{_NEXT}\n".join(f"{{{{ {call} }}}}" for call in calls)
+    found = compile_inline(Settings(SettingsFile(), home, None), code).split(_NEXT)
+    assert len(found) == len(calls)
+    return found
 
 
 def returned(settings: Settings, connection: duckdb.DuckDBPyConnection, macro: str, *relations: str) -> list[dict[str, Any]]:
@@ -39,6 +36,7 @@ def returned(settings: Settings, connection: duckdb.DuckDBPyConnection, macro: s
     settings: those of the built, empty warehouse; connection: to a filled copy of it.
     """
     handed = ", ".join(f"ref('{name}')" for name in relations)
-    cursor = connection.execute(_compiled(settings.home, f"{macro}({handed})"))
+    [query] = compiled(settings, f"{macro}({handed})")
+    cursor = connection.execute(query)
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pipelines import dbt
 from pipelines.governance.inference import InferenceRules
 from pipelines.policy import Policy
 from pipelines.settings import DEFAULT_POLICY, Settings
 from tests.empty_warehouse import put
+from tests.governance.inline import compiled
 
 LAST = dt.date(2026, 10, 31)
 DAYS = [LAST - dt.timedelta(days=n) for n in range(34, -1, -1)]
@@ -49,43 +49,18 @@ def fill_dates(connection) -> None:
     put(connection, "dim_date", [{"usage_date": date, "month_start": date.replace(day=1)} for date in DAYS])
 
 
-def sql(settings_of: Any, macro: str) -> str:
-    """The macro's SQL, as dbt renders it."""
-    import os
-    from contextlib import redirect_stdout
-    from pathlib import Path
-
-    from dbt.cli.main import dbtRunner
-
-    arguments = [
-        "compile",
-        "--quiet",
-        "--inline",
-        f"{{{{ {macro} }}}}",
-        "--project-dir",
-        str(dbt.PROJECT),
-        "--profiles-dir",
-        str(dbt.PROJECT),
-    ]
-    with dbt._environment(dbt.environment(settings_of)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        outcome = dbtRunner(manifest=dbt.kept_manifest()).invoke(arguments)
-        dbt._close_connections()
-    assert outcome.exception is None, outcome.exception
-    return outcome.result.results[0].node.compiled_code
-
-
 ALERTS = "inference_alerts(ref('fct_inference_unit_cost'), ref('dim_date'), ref('dim_workload'))"
 LEVERS = "inference_levers(ref('fct_serving_configuration'), ref('dim_workload'))"
 
 
 @pytest.fixture(scope="module")
 def alerts_sql(built: Settings) -> str:
-    return sql(built, ALERTS)
+    return compiled(built, ALERTS, LEVERS)[0]
 
 
 @pytest.fixture(scope="module")
 def levers_sql(built: Settings) -> str:
-    return sql(built, LEVERS)
+    return compiled(built, ALERTS, LEVERS)[1]
 
 
 def _rows(connection, text: str) -> list[dict[str, Any]]:
@@ -237,7 +212,7 @@ def test_a_regression_of_the_unit_cost_names_its_driver(governed, alerts_sql, re
         put(connection, "fct_inference_unit_cost", [day(date, "steady") for date in DAYS])
         put(connection, "dim_workload", [{"workload_key": "endpoint/chat", "team": "nlp"}])
 
-    (alert,) = _rows(governed(fill, None, "dim_tag_policy"), alerts_sql)
+    (alert,) = _rows(governed(fill, select=""), alerts_sql)
     assert (alert["alert_kind"], alert["subject"], alert["team"], alert["amount_usd"]) == ("unit_cost_regression", "chat", "nlp", extra)
     assert json.loads(alert["evidence"])["driver"] == driver
     assert alert["measured"] == f"${unit_cost} per 1,000 requests" and alert["threshold"] == "$2.4000 (median of 28 days) x 1.3"
@@ -262,7 +237,7 @@ def test_what_is_too_small_too_new_or_too_unsteady_is_no_regression(governed, al
             rows.append(day(date, "waiting", allocated_cost_usd=double, pricing_status="awaiting_bill" if is_recent else "priced"))
         put(connection, "fct_inference_unit_cost", rows)
 
-    assert _rows(governed(fill, None, "dim_tag_policy"), alerts_sql) == []
+    assert _rows(governed(fill, select=""), alerts_sql) == []
 
 
 def test_an_endpoint_that_loses_money_is_named_with_its_kind_of_loss(governed, alerts_sql) -> None:
@@ -295,7 +270,7 @@ def test_an_endpoint_that_loses_money_is_named_with_its_kind_of_loss(governed, a
             ],
         )
 
-    found = _rows(governed(fill, None, "dim_tag_policy"), alerts_sql)
+    found = _rows(governed(fill, select=""), alerts_sql)
     assert [(a["subject"], a["severity"], a["amount_usd"], json.loads(a["evidence"])["margin_verdict"]) for a in found] == [
         ("deep", "critical", Decimal(98), "loses_at_scale"),
         ("dim", "warning", Decimal(63), "unknown"),

@@ -6,14 +6,11 @@ Belongs here: columns, severities, words. Does not: what is over or out of the o
 from __future__ import annotations
 
 import json
-import os
-from contextlib import redirect_stdout
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from pipelines import dbt
+from tests.governance.inline import compiled
 from tests.governance.spend_company import Company
 from tests.governance.test_anomalies import services
 from tests.governance.test_budgets import NLP, days, spend
@@ -21,26 +18,16 @@ from tests.governance.test_budgets import NLP, days, spend
 COLUMNS = (
     "alert_kind severity team subject_type subject since_date usage_date amount_usd measured threshold message evidence explain".split()
 )
-INLINE = {
-    "budgets": "{{ budgets_alerts(ref('fct_budget_status')) }}",
-    "anomalies": "{{ anomalies_alerts(ref('fct_spend_anomaly'), ref('dim_date')) }}",
+CALLS = {
+    "budgets": "budgets_alerts(ref('fct_budget_status'))",
+    "anomalies": "anomalies_alerts(ref('fct_spend_anomaly'), ref('dim_date'))",
 }
 
 
 @pytest.fixture(scope="module")
 def alert_queries(built) -> dict[str, str]:
     """The macros' SQL, compiled as a model would have it."""
-    from dbt.cli.main import dbtRunner
-
-    found = {}
-    with dbt._environment(dbt.environment(built)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        for name, text in INLINE.items():
-            folders = ["--project-dir", str(dbt.PROJECT), "--profiles-dir", str(dbt.PROJECT), "--log-path", str(built.home / "logs")]
-            outcome = dbtRunner().invoke(["compile", "--inline", text, *folders, "--quiet", "--no-populate-cache"])
-            assert outcome.exception is None, outcome.exception
-            found[name] = outcome.result.results[0].node.compiled_code
-            dbt._close_connections()
-    return found
+    return dict(zip(CALLS, compiled(built, *CALLS.values()), strict=True))
 
 
 def alerts(connection, query):

@@ -19,7 +19,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from pipelines import dbt, warehouse
+from pipelines import warehouse
 from pipelines.cli import app
 from pipelines.errors import ApportionError, UsageError
 from pipelines.history.archive import archived, object_path
@@ -29,6 +29,7 @@ from pipelines.statement.figures import Asked, Figure, digest, finality_figures,
 from pipelines.statement.lines import one_line
 from pipelines.statement.making import make_statement, verify_statement
 from tests.empty_warehouse import put
+from tests.governance.compiled_models import CompiledModels
 
 DAY, EARLIER, UNPRICED = dt.date(2026, 10, 5), dt.date(2026, 9, 30), dt.date(2026, 10, 6)
 HOSTILE = "=cmd|'/C'!A1\n\x1b[31mred"
@@ -82,7 +83,7 @@ def ledger(r1: str) -> list[dict[str, object]]:
     return found
 
 
-def publish_it(settings: Settings, r1: str) -> str:
+def publish_it(settings: Settings, models: CompiledModels, r1: str) -> str:
     """Publish the days with R1's used dollars; returns the release's id."""
     with warehouse.connect(settings) as connection:
         for table in ("dim_date", "fct_cost_daily", "fct_cost_allocation", "fct_charge_bucket", "fct_reconciliation"):
@@ -99,17 +100,17 @@ def publish_it(settings: Settings, r1: str) -> str:
         put(connection, "fct_charge_bucket", buckets)
         bill = {"source": "aws", "finality": "provisional", "billing_period": DAY.replace(day=1), "usage_month": DAY.replace(day=1)}
         put(connection, "fct_reconciliation", [bill, bill | {"source": "gcp"}])  # gcp has no dollar of the month: it does not matter
-    dbt.invoke(settings, ["run", "--select", "fct_showback", "dim_showback_member"])
+        models.run(connection, ("fct_showback", "dim_showback_member"))
     return publish(settings, {EARLIER, DAY, UNPRICED}, identity=IDENTITY).release_id
 
 
 @pytest.fixture(scope="module")
-def home(built: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str, str]:
+def home(built: Settings, compiled_models: CompiledModels, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, str, str]:
     """A home whose first release has R1 at $6, the second at $7; only the second is still on disk."""
     settings = Settings(SettingsFile.model_validate({"publish": {"keep_releases": 1}}), tmp_path_factory.mktemp("statement"), None)
     settings.warehouse.parent.mkdir(parents=True)
     shutil.copy(built.warehouse, settings.warehouse)
-    first, second = publish_it(settings, "6"), publish_it(settings, "7")
+    first, second = publish_it(settings, compiled_models, "6"), publish_it(settings, compiled_models, "7")
     assert not (settings.published / "releases" / first).exists()
     return settings, first, second
 

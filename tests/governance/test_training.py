@@ -20,8 +20,8 @@ from jinja2 import Environment
 
 from pipelines import dbt
 from pipelines.settings import Settings
-from tests.dbt.running import compile_inline
 from tests.empty_warehouse import put
+from tests.governance.inline import compiled
 
 FIRST = dt.date(2026, 9, 1)
 MODELS = "fct_model_version_run fct_model_version_cost fct_retrain_gain fct_retrain_cadence"
@@ -87,12 +87,11 @@ def one(connection, query: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def said(built: Settings) -> Callable[..., list[dict[str, Any]]]:
     """``said(connection, macro)`` -> the rows that a lever or alert macro makes of fct_retrain_cadence, as fct_lever and fct_alert take them."""
-    compiled = {}
-    for name in ("training_levers", "training_alerts"):
-        compiled[name] = compile_inline(built, f"{{{{ {name}(ref('fct_retrain_cadence')) }}}}")
+    macros = ("training_levers", "training_alerts")
+    queries = dict(zip(macros, compiled(built, *(f"{macro}(ref('fct_retrain_cadence'))" for macro in macros)), strict=True))
 
     def rows(connection: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
-        found = connection.execute(compiled[name])
+        found = connection.execute(queries[name])
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
