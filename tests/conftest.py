@@ -1,4 +1,4 @@
-"""What the whole suite shares: one empty warehouse, built once however many processes run tests.
+"""What the whole suite shares: one empty warehouse and one played demo, made once however many processes run tests.
 
 Belongs here: session fixtures that more than one folder needs. Does not: rows, assertions.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines import dbt
+from pipelines.demo.play import play
 from pipelines.settings import Settings, SettingsFile
 from tests.empty_warehouse import build_empty
 
@@ -24,19 +29,36 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     The first process that asks builds it (the most expensive half minute of the suite); each process has a copy of its own, and knows what
     dbt parsed for it.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    original, parsed = shared / "empty", shared / "empty.parsed"
-    with (shared / "empty.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # let go of when the file is closed
+    with _once(tmp_path_factory, "empty") as (original, parsed):
         if not parsed.exists():
-            shutil.rmtree(original, ignore_errors=True)  # of a process that failed half way
             build_empty(original)
             _write_whole(parsed, dbt._PARSES[dbt._parse_key()])
     dbt._PARSES.setdefault(dbt._parse_key(), parsed.read_bytes())
     home = tmp_path_factory.mktemp("empty") / "home"
     shutil.copytree(original, home)
     return Settings(SettingsFile(), home, None)
+
+
+@pytest.fixture(scope="session")
+def played_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The home of the demo company of seed 7 after its two nights, and what the command said. For reading: others read it too."""
+    with _once(tmp_path_factory, "demo") as (home, told):
+        if not told.exists():
+            _write_whole(told, pickle.dumps(play(home, seed=7, progress=lambda _: None)))
+    return home, pickle.loads(told.read_bytes())  # noqa: S301 - written above
+
+
+@contextmanager
+def _once(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, Path]]:
+    """(folder, file) that all processes of the suite share, one of them at a time: whoever finds no file makes both."""
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, made = shared / name, shared / f"{name}.made"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go of when the file is closed
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed half way
+        yield folder, made
 
 
 def _write_whole(path: Path, content: bytes) -> None:

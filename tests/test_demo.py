@@ -11,7 +11,6 @@ import pytest
 
 from pipelines.demo import plan_company, truth
 from pipelines.demo.overview import demo_lines
-from pipelines.demo.play import play
 from pipelines.errors import UsageError
 from pipelines.explain import Question, explain, require_equal
 from pipelines.heatmap import heatmap
@@ -21,13 +20,13 @@ from pipelines.settings import load_settings
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "home"
+def home(played_demo) -> Path:
+    return played_demo[0]
 
 
 @pytest.fixture(scope="module")
-def played(home: Path):
-    return play(home, seed=7, progress=lambda _: None)
+def played(played_demo):
+    return played_demo[1]
 
 
 @pytest.fixture(scope="module")

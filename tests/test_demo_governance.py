@@ -16,7 +16,6 @@ import pytest
 from pipelines.demo import Company, plan_company, truth
 from pipelines.demo.cases import FORGOTTEN_DISK, RETRAINED
 from pipelines.demo.model import DAY, HOUR, MAX_GAP_SECONDS, Gap, activity_permille
-from pipelines.demo.play import play
 from pipelines.report import open_release
 from pipelines.settings import load_settings
 
@@ -29,9 +28,8 @@ def company() -> Company:
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory):
-    home: Path = tmp_path_factory.mktemp("governed") / "home"
-    play(home, seed=7, progress=lambda _: None)
+def release(played_demo):
+    home: Path = played_demo[0]
     with open_release(load_settings(home / "demo" / "apportion.yml", home)) as connection:
         yield connection
 

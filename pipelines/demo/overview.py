@@ -108,7 +108,7 @@ def demo_lines(result: dict[str, Any]) -> list[str]:
         "",
         f"What would cut the bill, a month ({usd(result['saving_usd_per_month'])} in all; each dollar counted once)",
         *[
-            f"  {usd(r['saving_usd_per_month']):>12}  {r['lever_kind']:<20}{r['scope']:<40}{r['team'] or '-':<10}{r['confidence']} confidence"
+            f"  {usd(r['saving_usd_per_month']):>12}  {r['lever_kind']:<23}{r['scope']:<26}{r['team'] or '-':<10}{r['confidence']} confidence"
             for r in result["levers"]
         ],
         "",
