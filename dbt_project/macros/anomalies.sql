@@ -10,6 +10,11 @@
 stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', 'Tax', 'Credit', 'Adjustment') and cost_class <> 'unused_commitment'
 {%- endmacro %}
 
+{#- Rows of fct_cost_daily that are GPU time: its seconds, or the machine around the GPU. All else is storage, transfer and the like. -#}
+{% macro is_gpu_time() -%}
+(gpu_seconds is not null or (component = 'host' and gpu_model is not null))
+{%- endmacro %}
+
 {#- CTEs ending in `<name>_flags`: the days of `points` out of the ordinary against the days of `comparables` before them.
 
     With three weeks of history a day is compared with days of its own sort (Monday to Friday, or the weekend), spend only. It is too high when it is

@@ -32,7 +32,7 @@ select
     threshold_dates,
     forecast_usd,
     -- what is spent is no guess: the interval lies on what is not
-    cast(greatest(actual_usd, forecast_usd - below_usd) as decimal(38, 12)) as forecast_low_usd,
+    case when forecast_usd - below_usd is not null then cast(greatest(actual_usd, forecast_usd - below_usd) as decimal(38, 12)) end as forecast_low_usd,
     cast(forecast_usd + above_usd as decimal(38, 12)) as forecast_high_usd,
     interval_level_ratio,
     cast(forecast_usd as double) / cast(amount_usd as double) as forecast_ratio,

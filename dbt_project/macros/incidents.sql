@@ -43,7 +43,7 @@ watched as (
     select
         {{ day_number('usage_date') }} as day_number,
         {{ change_columns() | join(', ') }},
-        gpu_seconds is not null or (component = 'host' and gpu_model is not null) as is_gpu,
+        {{ is_gpu_time() }} as is_gpu,
         cost_usd,
         gpu_seconds,
         case when cost_class in ('held_idle', 'unallocated_idle', 'stranded') then 0 else 1 end as is_busy
@@ -71,6 +71,7 @@ scoped as (
     inner join watched
         on roles.day_number = watched.day_number
         and (incidents.source is null or incidents.source = watched.source)
+        and (incidents.service is null or (incidents.service = watched.service and not watched.is_gpu))
         and (incidents.team is null or incidents.team = watched.owner_team)
         and (incidents.model is null or incidents.model = watched.model)
         and (incidents.environment is null or incidents.environment = watched.environment)
@@ -176,6 +177,7 @@ select
     incidents.series_kind,
     incidents.series,
     incidents.source,
+    incidents.service,
     incidents.team,
     incidents.model,
     incidents.environment,

@@ -1,6 +1,6 @@
 {#- Which dollars a series has: the scopes of budgets, and the series that are always there. -#}
 
-{% macro spend_cell_columns() %}{{ return(['stage', 'source', 'account_id', 'team', 'owner_team', 'model', 'environment', 'project']) }}{% endmacro %}
+{% macro spend_cell_columns() %}{{ return(['stage', 'source', 'account_id', 'team', 'owner_team', 'model', 'environment', 'project', 'other_service']) }}{% endmacro %}
 
 {#- The team that owned a node last; an aggregate over its validity intervals. -#}
 {% macro latest_filled_owner() -%}
@@ -24,21 +24,22 @@ end
 {%- set always = [
     ('all', "'all'", 'true', {}),
     ('source', 'source', 'source is not null', {'source': 'source'}),
+    ('service', "concat(source, ' / ', other_service)", 'source is not null and other_service is not null', {'source': 'source', 'service': 'other_service'}),
     ('team', 'owner_team', 'owner_team is not null', {'team': 'owner_team'}),
     ('team_model', "concat(owner_team, ' / ', model)", 'owner_team is not null and model is not null', {'team': 'owner_team', 'model': 'model'}),
     ('team_environment', "concat(owner_team, ' / ', environment)", 'owner_team is not null and environment is not null', {'team': 'owner_team', 'environment': 'environment'}),
 ] -%}
 {%- for kind, name, condition, named in always %}
 select
-    concat('{{ kind }}|', {% if ' / ' in name %}cast(length(owner_team) as {{ dbt.type_string() }}), '|', {% endif %}{{ name }}) as series_key, cell_key, '{{ kind }}' as series_kind, {{ name }} as series, 'effective' as basis
-    {%- for column in ['source', 'team', 'model', 'environment'] %}, {% if column in named %}{{ named[column] }}{% else %}cast(null as {{ dbt.type_string() }}){% endif %} as {{ column }}{% endfor %}
+    concat('{{ kind }}|', {% if ' / ' in name %}cast(length({{ 'source' if kind == 'service' else 'owner_team' }}) as {{ dbt.type_string() }}), '|', {% endif %}{{ name }}) as series_key, cell_key, '{{ kind }}' as series_kind, {{ name }} as series, 'effective' as basis
+    {%- for column in ['source', 'service', 'team', 'model', 'environment'] %}, {% if column in named %}{{ named[column] }}{% else %}cast(null as {{ dbt.type_string() }}){% endif %} as {{ column }}{% endfor %}
 from {{ cells }}
 where stage <> 'distributed' and {{ condition }}
 union all
 {%- endfor %}
 select
     concat('budget|', budgets.budget_id) as series_key, cells.cell_key, 'budget' as series_kind, budgets.budget_id as series, min(budgets.basis) as basis,
-    cast(null as {{ dbt.type_string() }}) as source, min(budgets.team) as team, cast(null as {{ dbt.type_string() }}) as model,
+    cast(null as {{ dbt.type_string() }}) as source, cast(null as {{ dbt.type_string() }}) as service, min(budgets.team) as team, cast(null as {{ dbt.type_string() }}) as model,
     cast(null as {{ dbt.type_string() }}) as environment
 from {{ cells }} as cells
 cross join {{ budgets }} as budgets

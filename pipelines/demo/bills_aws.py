@@ -22,6 +22,7 @@ BUCKET = "demo-billing"
 PAYER = "111122223333"
 ACCOUNTS = {"eks-train": ("444455556666", "ml-training"), "slurm-hpc": ("777788889999", "ml-hpc")}
 PLAN_ARN = f"arn:aws:savingsplans::{PAYER}:savingsplan/3f0c2a9e-5b1d-4c57-9a61-0d5f0e7b1c22"
+SPARE_PLAN_ARN = f"arn:aws:savingsplans::{PAYER}:savingsplan/9d1e7b52-0c44-4e0e-8f6a-5a3c61c0de11"
 _TEXT, _NUMBER, _TIME, _MAP = pa.string(), pa.float64(), pa.timestamp("ms"), pa.map_(pa.string(), pa.string())
 SCHEMA = pa.schema(
     [
@@ -115,7 +116,9 @@ def _rows(company: Company) -> Iterator[dict[str, Any]]:
             for hour, seconds in sorted(billed_seconds(node, company.start, company.cut).items()):
                 yield from _node_hour(node, hour, seconds)
     for hour, unused in unused_commitment(company, company.start, company.cut).items():
-        yield _recurring_fee(company.commitment_per_hour, hour, unused)
+        yield _recurring_fee(PLAN_ARN, company.commitment_per_hour, hour, unused)
+        if company.spare_commitment_per_hour:
+            yield _recurring_fee(SPARE_PLAN_ARN, company.spare_commitment_per_hour, hour, company.spare_commitment_per_hour)
     for charge in company.charges:
         if charge.source == "aws" and charge.start < company.cut:
             yield _charge(charge)
@@ -166,12 +169,12 @@ def _node_hour(node: Node, hour: int, seconds: int) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
-def _recurring_fee(commitment: int, hour: int, unused: int) -> dict[str, Any]:
-    return _base(hour, hour + HOUR, (PAYER, "demo-payer"), PLAN_ARN) | {
+def _recurring_fee(plan: str, commitment: int, hour: int, unused: int) -> dict[str, Any]:
+    return _base(hour, hour + HOUR, (PAYER, "demo-payer"), plan) | {
         "line_item_line_item_type": "SavingsPlanRecurringFee", "line_item_product_code": "ComputeSavingsPlans",
-        "line_item_usage_type": "USE1-ComputeSP:1yrNoUpfront", "line_item_usage_amount": 1.0, "line_item_resource_id": PLAN_ARN,
+        "line_item_usage_type": "USE1-ComputeSP:1yrNoUpfront", "line_item_usage_amount": 1.0, "line_item_resource_id": plan,
         "line_item_line_item_description": "1 year No Upfront Compute Savings Plan", "line_item_unblended_cost": usd_float(commitment),
-        "product_servicecode": "ComputeSavingsPlans", "savings_plan_savings_plan_a_r_n": PLAN_ARN,
+        "product_servicecode": "ComputeSavingsPlans", "savings_plan_savings_plan_a_r_n": plan,
         "savings_plan_amortized_upfront_commitment_for_billing_period": 0.0,
         "savings_plan_recurring_commitment_for_billing_period": usd_float(commitment),
         "savings_plan_total_commitment_to_date": usd_float(commitment), "savings_plan_used_commitment": usd_float(commitment - unused),

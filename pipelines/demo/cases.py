@@ -14,6 +14,7 @@ RETRAINED, RETRAIN_TEAM = "twotower-2", "recsys"
 RETRAIN_GPUS = (4, 5, 6, 7)
 FAILED_NIGHT = 8  # this night's first attempt breaks off after 40 minutes
 COPY_DAY = 11  # a data set goes to another region: $1,380.60 on one day, where $7 are usual
+SPARE_PLAN_PER_HOUR = 50 * CENT  # a plan bought for machines that were never started: $12 a day
 FORGOTTEN_DISK = "vol-0f0f0f0f0f0f0f0f0"
 # What 1,000 requests earn. chat earns money; embed's busy GPUs alone cost more than that; translate pays for its work, not for its idle GPU.
 REVENUE = {"chat": 12_000_000, "embed": 6_000_000, "translate": 300_000_000}

@@ -56,6 +56,7 @@ def plan_company(seed: int = 7, first_day: dt.date = FIRST_DAY, days: int = MAX_
         quality=cases.quality(seed, retrains),
         managed=cases.managed(start),
         governance=GOVERNANCE,
+        spare_commitment_per_hour=cases.SPARE_PLAN_PER_HOUR,
     )
 
 

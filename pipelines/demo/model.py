@@ -218,6 +218,7 @@ class Company:
     quality: tuple[Quality, ...] = ()
     managed: tuple[ManagedUse, ...] = ()
     governance: dict[str, Any] = field(default_factory=dict)
+    spare_commitment_per_hour: int = 0  # of a second plan that nothing uses
     slot_seconds: int = SLOT_SECONDS
 
     @property

@@ -51,8 +51,8 @@ def truth(company: Company, first_day: dt.date | None = None, last_day: dt.date 
             billed[key.day, key.source] += nano
     for hour, unused in unused_commitment(company, *window).items():
         day = utc(hour).date()
-        ledger[Key(day, "aws", "unused_commitment", "none")][0] += unused
-        billed[day, "aws"] += company.commitment_per_hour
+        ledger[Key(day, "aws", "unused_commitment", "none")][0] += unused + company.spare_commitment_per_hour
+        billed[day, "aws"] += company.commitment_per_hour + company.spare_commitment_per_hour
     for charge in company.charges:
         if window[0] <= charge.start < window[1] and (charge.exported_at or 0) < company.cut:
             for key, nano in _charge_pieces(charge):

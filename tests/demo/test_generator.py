@@ -174,8 +174,9 @@ def test_a_company_cut_at_a_day_tells_the_same_truth_of_its_days(written: tuple[
 
 def test_unused_commitment_of_the_maintenance_pause(answer: Truth) -> None:
     # down 02:10:30-05:40:00 = 12,570 s at $0.0096
-    assert answer.by("day", where=lambda k: k.cost_class == "unused_commitment")[dt.date(2026, 10, 9),] == Decimal("120.672")
-    assert answer.classes["unused_commitment"] == Decimal("120.672")
+    # and a second plan that nothing uses: 24 x $0.50 a day
+    assert answer.by("day", where=lambda k: k.cost_class == "unused_commitment")[dt.date(2026, 10, 9),] == Decimal("120.672") + 12
+    assert answer.classes["unused_commitment"] == Decimal("120.672") + 14 * 12
 
 
 def test_the_node_without_telemetry(answer: Truth) -> None:

@@ -166,3 +166,121 @@ def test_a_fall_on_the_last_told_day_may_be_missing_data(spend_models) -> None:
     found = incidents(spend_models, rows)
     assert found
     assert {(row["direction"], row["is_maybe_incomplete"]) for row in found} == {("down", True)}
+
+
+OCTOBER_5 = dt.date(2026, 10, 5)
+COPY = 11  # Friday 2026-10-16
+
+
+def services(usual=7.0, peak=1380.60, gpu_usd=5693, count=14, peak_days=(COPY,), gpu_source="aws", teams=((None, 1),)):
+    """``count`` days from Monday 2026-10-05 with one GPU team and data transfer of ``usual`` dollars a day, on ``peak_days`` of ``peak``.
+
+    usual: dollars, or dollars of a day by its number. teams: who has which part of the transfer.
+    """
+    dates = [OCTOBER_5 + dt.timedelta(n) for n in range(count)]
+    ledger = [spend(1, gpu_usd, team="nlp", model="chat", source=gpu_source) | {"usage_date": date} for date in dates]
+    for n, date in enumerate(dates):
+        usd = peak if n in peak_days else usual(n) if callable(usual) else usual
+        ledger += [
+            spend(
+                1, Decimal(str(usd)) * part, team=team, component="other", cost_class="not_measured", service="AWSDataTransfer",
+                gpu_seconds=None, gpu_model=None, pricing_category=None, pool=None,
+            ) | {"usage_date": date}
+            for team, part in teams if usd
+        ]  # fmt: skip
+    return {"dim_date": [{"usage_date": date} for date in dates], "fct_cost_daily": ledger}
+
+
+def test_a_data_set_copied_once_is_found_in_its_service(spend_models) -> None:
+    """$7 a day of transfer that nobody tagged, $1,380.60 on one day: $1,373.60 more. The company goes from $5,700 to $7,073.60: 24 % are no jump."""
+    (found,) = incidents(spend_models, services())
+    assert (found["series_kind"], found["series"], found["source"], found["service"]) == (
+        "service", "aws / AWSDataTransfer", "aws", "AWSDataTransfer",
+    )  # fmt: skip
+    assert (found["driver"], found["leading_service"], found["team"], found["leading_team"]) == ("other", "AWSDataTransfer", None, None)
+    assert (found["since_date"], found["until_date"], found["has_ended"]) == (dt.date(2026, 10, 16), dt.date(2026, 10, 16), True)
+    figures = [
+        found[f"{name}_usd"] for name in ("baseline", "actual", "change", "other", "price", "volume", "mix", "utilization", "excess")
+    ]
+    assert figures == [7, Decimal("1380.6"), Decimal("1373.6"), Decimal("1373.6"), 0, 0, 0, 0, Decimal("1373.6")]
+
+
+def test_a_service_is_told_from_the_floors_on_and_not_a_cent_below(spend_models) -> None:
+    # 3 % of the company's median day of $5,700 are $171: $7 + $171 = $178. Over 40 % of $1,000 is over $1,400
+    # (the company's day: $5,700 again)
+    assert len(incidents(spend_models, services(peak=178.00))) == 1
+    assert incidents(spend_models, services(peak=177.99)) == []
+    assert len(incidents(spend_models, services(usual=1000, peak=1400.01, gpu_usd=4700))) == 1
+    assert incidents(spend_models, services(usual=1000, peak=1400.00, gpu_usd=4700)) == []
+    # a small company has the other floor: $7 + $100, where 3 % of $1,000 are $30
+    assert len(incidents(spend_models, services(peak=107.00, gpu_usd=993))) == 1
+    assert incidents(spend_models, services(peak=106.99, gpu_usd=993)) == []
+
+
+def test_the_dollars_of_a_service_are_told_once(spend_models) -> None:
+    """What a service explains is not told again of its source or of all; what a team's incident has of it is told by the team."""
+    # the source bills nothing else: $7 to $1,380.60 is its jump too
+    alone = incidents(spend_models, services(gpu_source="gcp"))
+    # $1,000 of the company become $2,373.60: all and aws jump as well
+    small = incidents(spend_models, services(gpu_usd=993))
+    assert [(row["series_kind"], row["driver"]) for row in alone + small] == [("service", "other")] * 2
+    # all of it is vision's, which has nothing else: the team is told, and names the service
+    (owned,) = incidents(spend_models, services(teams=(("vision", 1),)))
+    assert (owned["series_kind"], owned["team"], owned["leading_service"], owned["driver"]) == (
+        "team",
+        "vision",
+        "AWSDataTransfer",
+        "other",
+    )
+    # half of it is vision's and half audio's: both jump, and the service is what they have in common
+    half = Decimal("0.5")
+    (shared,) = incidents(spend_models, services(teams=(("vision", half), ("audio", half))))
+    assert (shared["series_kind"], shared["service"], shared["change_usd"]) == ("service", "AWSDataTransfer", Decimal("1373.6"))
+
+
+def test_a_service_and_a_team_that_jump_apart_are_two_incidents(spend_models) -> None:
+    rows = services(gpu_usd=4993)
+    # on the day of the copy vision's GPUs cost $2,800 instead of $700: the company goes from $5,700 to $9,173.60, no one has seven tenths of it but
+    # 3,473.60 / 5,700 = 61 % are a jump of all, and vision is the only team: 2,100 / 3,473.60 = 60 % are not most. All is told, and only all
+    for n in range(14):
+        rows["fct_cost_daily"] += [spend(1, 2800 if n == COPY else 700, team="vision") | {"usage_date": OCTOBER_5 + dt.timedelta(n)}]
+    (both,) = incidents(spend_models, rows)
+    assert both["series_kind"] == "all"
+    # in a company of $20,000 a day it is no jump of all (17 %): each is told by itself
+    rows["fct_cost_daily"] += [spend(1, 14300, team="nlp", model="chat") | {"usage_date": OCTOBER_5 + dt.timedelta(n)} for n in range(14)]
+    assert [(row["series_kind"], row["series"], row["change_usd"]) for row in incidents(spend_models, rows)] == [
+        ("service", "aws / AWSDataTransfer", Decimal("1373.6")), ("team", "vision", 2100),
+    ]  # fmt: skip
+
+
+def test_idle_gpus_are_told_beside_a_service(spend_models) -> None:
+    """A copy hides no idle GPUs: ten GPU-hours of 100 stood still at $4, then 80 on the day of the copy."""
+    rows = services(gpu_usd=5293)
+    for n in range(14):
+        for row in gpu(n, 400, 100, 80 if n == COPY else 10, team=None):
+            rows["fct_cost_daily"].append(row | {"usage_date": OCTOBER_5 + dt.timedelta(n)})
+    assert {(row["series_kind"], row["measure"]) for row in incidents(spend_models, rows)} == {("service", "spend"), ("all", "idle")}
+
+
+def swinging(seed):
+    """Storage of $1,500 a day that swings by 20 %, grows by 1 % a day and is a third dearer on the last day of a month."""
+    rng = random.Random(seed)  # noqa: S311
+
+    def usual(n):
+        tomorrow = OCTOBER_5 + dt.timedelta(n + 1)
+        return round(1500 * 1.01**n * rng.uniform(0.8, 1.2) * (1.33 if tomorrow.day == 1 else 1), 2)
+
+    return usual
+
+
+def test_storage_and_transfer_as_they_are_every_month_are_silent(spend_models) -> None:
+    assert {seed: incidents(spend_models, services(usual=swinging(seed), count=75, peak_days=())) for seed in range(20)} == {
+        seed: [] for seed in range(20)
+    }
+
+
+def test_a_service_that_appears_is_no_jump_of_a_service(spend_models) -> None:
+    # nothing until the 30th day, then $1,000 a day at once, or $100 more every day up to $2,000: nothing to compare with, then a new level
+    at_once = services(usual=lambda n: 0 if n < 30 else 1000, count=60, peak_days=())
+    growing = services(usual=lambda n: max(0, min(2000, 100 * (n - 29))), count=60, peak_days=())
+    assert [incidents(spend_models, rows) for rows in (at_once, growing)] == [[], []]

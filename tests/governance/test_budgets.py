@@ -60,6 +60,8 @@ def test_eight_tenths_are_a_warning_and_half_is_none(spend_models) -> None:
     # ten days at $100 and 21 more make $3,100: under $4,000, over $2,000; of $1,200 eight tenths ($960) are gone
     assert [found[name, OCTOBER]["status"] for name in "abc"] == ["ok", "forecast_over", "forecast_over"]
     assert found["a", OCTOBER]["forecast_usd"] == Decimal(3100)
+    # a threshold that is not crossed is null: $1,000 of $4,000 are 25 %
+    assert found["a", OCTOBER]["threshold_dates"] == '{"50": null, "80": null, "100": null}'
     # the 21st day brings the sum to $2,100, the 20th to $2,000: reached
     assert found["b", OCTOBER]["forecast_crossed_date"] == day(20)
     whole = [spend(n, 100) for n in range(1, 32)]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.governance.inline import compiled
 from tests.governance.spend_company import Company
+from tests.governance.test_anomalies import services
 from tests.governance.test_budgets import NLP, days, spend
 
 COLUMNS = (
@@ -75,3 +76,13 @@ def test_a_jump_is_one_alert_with_its_driver(spend_models, alert_queries) -> Non
         "spend_anomaly", "warning", "nlp", "team_model: nlp / chat",
     )  # fmt: skip
     assert "mostly by price, on H100" in found["message"]
+
+
+def test_a_service_alone_is_one_alert_without_a_gpu(spend_models, alert_queries) -> None:
+    connection = spend_models(services(), {}, only=("int_spend_series", "fct_spend_anomaly"))
+    (found,) = alerts(connection, alert_queries["anomalies"])
+    assert (found["team"], found["subject"]) == (None, "service: aws / AWSDataTransfer")
+    assert found["message"] == (
+        "Spend of aws / AWSDataTransfer jumped: $1380.60 from 2026-10-16 to 2026-10-16 instead of $7.00, mostly by spend without GPU time"
+        " (AWSDataTransfer)."
+    )

@@ -119,8 +119,8 @@ select
         coalesce({{ usd_text('amount_usd') }}, 'not priced yet')) as measured,
     concat('below ', {{ governance('alerts.idle_gpu_below_percent', dbt.type_string()) }}, ' % for ', {{ governance('alerts.idle_gpu_hours', dbt.type_string()) }},
         ' hours and $', {{ governance('alerts.idle_gpu_usd', dbt.type_string()) }}) as threshold,
-    concat(cast(gpu_count as {{ dbt.type_string() }}), ' GPU(s) on ', cast(node_count as {{ dbt.type_string() }}), ' node(s), ', subject_type, ' ', subject,
-        ', have been below ', {{ governance('alerts.idle_gpu_below_percent', dbt.type_string()) }}, ' % activity for at least ',
+    concat(cast(gpu_count as {{ dbt.type_string() }}), case when gpu_count = 1 then ' GPU on ' else ' GPUs on ' end, cast(node_count as {{ dbt.type_string() }}),
+        case when node_count = 1 then ' node, ' else ' nodes, ' end, subject_type, ' ', subject, case when gpu_count = 1 then ', has been below ' else ', have been below ' end, {{ governance('alerts.idle_gpu_below_percent', dbt.type_string()) }}, ' % activity for at least ',
         cast(low_hours as {{ dbt.type_string() }}), ' hours',
         case when amount_usd is not null then concat(': ', {{ usd_text('amount_usd') }}, ' bought nothing.') else '; what that cost is not priced yet.' end) as message,
     {{ evidence_json([

@@ -51,7 +51,7 @@ select
                 cast(sum(hours.known_seconds) as decimal(38, 6)) as known_seconds, cast(sum(hours.known_cost_usd) as decimal(38, 12)) as on_demand_cost_usd
             from {{ hours }} as hours
             left join {{ source('policy', 'lever_tolerant_models') }} as tolerant on hours.model = tolerant.model
-            where hours.pricing_category = 'on_demand' and hours.scope_type in ('model', 'workload') and not hours.is_notebook
+            where hours.pricing_category = 'on_demand' and hours.scope_type in ('model', 'team', 'workload') and not hours.is_notebook
                 and (hours.tolerance_basis is not null or tolerant.model is not null)
             group by hours.scope_type, hours.scope, hours.provider, hours.region, hours.machine, hours.gpu_model
         ) as runs

@@ -31,8 +31,8 @@ select cast({{ dbt.dateadd('day', '1 - ' ~ governance('levers.lookback_days'), '
     from {{ dim_date }}
 {%- endmacro %}
 
-{#- CTE rows: the hours of the window with whose dollars they are. An endpoint and a notebook stand for themselves, a run for its model (a finished run cannot be
-    changed, the next one of its model can), time that nobody held for its pool. -#}
+{#- CTE rows: the hours of the window with whose dollars they are. An endpoint and a notebook stand for themselves, a run for its model, else for its team (a finished
+    run cannot be changed, the next one can), time that nobody held for its pool. -#}
 {% macro lever_hours(workload_hourly, window) -%}
 select
         hours.*,
@@ -41,6 +41,7 @@ select
         case
             when hours.workload_key like 'endpoint/%' then 'endpoint'
             when hours.workload_key is not null and notebooks.workload_key is null and hours.model is not null then 'model'
+            when {{ is_run_without_model() }} then 'team'
             when hours.workload_key is not null then 'workload'
             when hours.pool is not null then 'pool'
             else 'node'
@@ -48,6 +49,7 @@ select
         case
             when hours.workload_key like 'endpoint/%' then substr(hours.workload_key, 10)
             when hours.workload_key is not null and notebooks.workload_key is null and hours.model is not null then hours.model
+            when {{ is_run_without_model() }} then hours.owner_team
             when hours.workload_key is not null then hours.workload_key
             when hours.pool is not null then hours.pool
             else hours.node
@@ -66,6 +68,10 @@ select
         ) as workloads
         inner join {{ source('policy', 'lever_notebook_words') }} as words on lower(workloads.workload_key) like concat('%', words.word, '%')
     ) as notebooks on hours.workload_key = notebooks.workload_key
+{%- endmacro %}
+
+{% macro is_run_without_model() -%}
+hours.workload_key is not null and hours.model is null and notebooks.workload_key is null and hours.owner_team is not null and hours.workload_key not like 'unregistered/%'
 {%- endmacro %}
 
 {#- CTE rows: one scope over the window: its dollars and GPU time, who answers for it (the team with most of its dollars), and its environment if it has one. -#}

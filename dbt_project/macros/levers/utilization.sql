@@ -5,7 +5,7 @@
 {%- set found -%}
 (select *, known_cost_usd - {{ proportion('used_cost_usd', '1000000', lever_ppm('target_activity_ratio')) }} as saving_usd
     from {{ scopes }}
-    where scope_type in ('endpoint', 'model', 'workload') and not is_notebook and activity_ppm < {{ lever_ppm('raise_below_activity_ratio') }})
+    where scope_type in ('endpoint', 'model', 'team', 'workload') and not is_notebook and activity_ppm < {{ lever_ppm('raise_below_activity_ratio') }})
 {%- endset -%}
 {{ lever_rows('raise_utilization', found, scopes, span, 'high', 'medium', {
   'activity_ratio': ('ratio', 'found.activity_ppm'), 'target_activity_ratio': ('ratio', lever_ppm('target_activity_ratio')),

@@ -1,5 +1,5 @@
 -- Grain: series x published day, from the first day on which the series has anything: what it cost, what of that is no daily business, and whether the
--- day is settled. Series: all; each source; each owner team, its models and environments; each budget of the policy.
+-- day is settled. Series: all; each source; each service of it without its GPU time; each owner team, its models and environments; each budget of the policy.
 with
 
 days as (
@@ -46,6 +46,8 @@ costs as (
         daily.day_number, daily.stage, daily.source, daily.account_id, daily.team, daily.owner_team, daily.model, daily.environment, daily.project,
         daily.is_other_charge and recurring.cost_class is null as is_lump,
         not daily.is_other_charge and daily.stage = 'allocated' and daily.cost_class <> 'unused_commitment' as is_watched,
+        case when not daily.is_other_charge and daily.stage = 'allocated' and daily.cost_class <> 'unused_commitment' and not {{ is_gpu_time() }}
+            then daily.service end as other_service,
         daily.cost_class in ('held_idle', 'unallocated_idle', 'stranded') as is_idle,
         daily.is_other_charge,
         daily.cost_usd, daily.billed_cost_usd, daily.list_cost_usd, daily.list_missing_cost_usd
@@ -78,7 +80,7 @@ unpriced as (
 
     select
         days.day_number, pools.source, pools.account_id, workloads.team, coalesce(workloads.team, owners.owner_team) as owner_team,
-        workloads.model, workloads.environment, workloads.project, estimates.gpu_seconds, estimates.estimated_cost_usd
+        workloads.model, workloads.environment, workloads.project, cast(null as {{ dbt.type_string() }}) as other_service, estimates.gpu_seconds, estimates.estimated_cost_usd
     from {{ ref('fct_cost_estimate') }} as estimates
     inner join days on estimates.usage_date = days.usage_date
     left join {{ ref('dim_workload') }} as workloads on estimates.workload_key = workloads.workload_key
@@ -144,7 +146,7 @@ series_cells as (
 
 series as (
 
-    select series_key, min(series_kind) as series_kind, min(series) as series, min(source) as source, min(team) as team, min(model) as model, min(environment) as environment
+    select series_key, min(series_kind) as series_kind, min(series) as series, min(source) as source, min(service) as service, min(team) as team, min(model) as model, min(environment) as environment
     from scopes
     group by series_key
 
@@ -219,7 +221,7 @@ filled as (
 )
 
 select
-    series_key, series_kind, series, source, team, model, environment, usage_date, day_number, first_watched_day, is_frontier,
+    series_key, series_kind, series, source, service, team, model, environment, usage_date, day_number, first_watched_day, is_frontier,
     spent_usd, spent_lump_usd, missing_usd, estimated_usd, unpriced_gpu_seconds, without_price_gpu_seconds,
     {{ micros('(spent_usd - spent_lump_usd)') }} as run_rate_micros,
     {{ micros('watched_usd') }} as watched_micros,

@@ -173,7 +173,7 @@ thresholds as (
         max_by(crossed_date, case when crossed_date is not null then threshold_percent end) as crossed_date,
         -- the last one before the whole budget is gone
         max(case when threshold_percent < 100 then threshold_percent end) as warning_percent,
-        concat('{', {{ ordered_text("concat('\"', cast(threshold_percent as " ~ dbt.type_string() ~ "), '\": ', coalesce(concat('\"', cast(crossed_date as " ~ dbt.type_string() ~ "), '\"'), 'null'))", ', ', 'threshold_percent') }}, '}') as threshold_dates
+        concat('{', {{ ordered_text("concat('\"', cast(threshold_percent as " ~ dbt.type_string() ~ "), '\": ', case when crossed_date is null then 'null' else concat('\"', cast(crossed_date as " ~ dbt.type_string() ~ "), '\"') end)", ', ', 'threshold_percent') }}, '}') as threshold_dates
     from crossings
     group by budget_id, period_start
 

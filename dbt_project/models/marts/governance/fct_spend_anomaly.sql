@@ -5,7 +5,7 @@ with
 series as (
 
     select * from {{ ref('int_spend_series') }}
-    where series_kind in ('all', 'source', 'team', 'team_model', 'team_environment')
+    where series_kind in ('all', 'source', 'service', 'team', 'team_model', 'team_environment')
 
 ),
 
@@ -97,15 +97,16 @@ incidents as (
 named as (
 
     select
-        incidents.*, points.series_key, points.series_kind, points.measure, series.series, series.source, series.team, series.model, series.environment,
-        case points.series_kind when 'all' then 0 when 'source' then 1 when 'team' then 2 when 'team_environment' then 3 else 4 end as depth
+        incidents.*, points.series_key, points.series_kind, points.measure, series.series, series.source, series.service, series.team, series.model, series.environment,
+        case points.series_kind when 'all' then 0 when 'source' then 1 when 'service' then 2 when 'team' then 3 when 'team_environment' then 4 else 5 end as depth
     from incidents
     inner join points on incidents.point_key = points.point_key and incidents.until_day = points.day_number
     inner join series on points.series_key = series.series_key and points.day_number = series.day_number
 
 ),
 
--- wide and narrow series that show the same days: every other series is part of all, models and environments are part of their team
+-- wide and narrow series that show the same days: every other series is part of all, services of their
+-- source, models and environments of their team
 related as (
 
     select
@@ -113,6 +114,7 @@ related as (
         narrow.incident_key as narrow_key,
         wide.series_kind as wide_kind,
         narrow.series_kind as narrow_kind,
+        case when narrow.series_kind = 'service' then narrow.series end as service,
         narrow.team,
         narrow.model,
         narrow.environment,
@@ -127,13 +129,13 @@ related as (
         and wide.depth < narrow.depth
         and (
             wide.series_kind = 'all'
-            or (wide.series_kind = 'source' and narrow.source is null)
+            or (wide.series_kind = 'source' and (narrow.source is null or (narrow.series_kind = 'service' and narrow.source = wide.source)))
             or (wide.series_kind in ('team', 'team_environment') and wide.team = narrow.team)
         )
 
 ),
 
--- one narrow series has most of it, and no other of its sort shows anything: it explains the wide one. Several at once have a cause in common. A
+-- a service that has most of all or of its source explains it, if no other service shows anything. Else: one narrow series has most of it, and no other of its sort shows anything: it explains the wide one. Several at once have a cause in common. A
 -- source is where money is charged, not who spends it: whoever does is told instead.
 explained as (
 
@@ -141,9 +143,11 @@ explained as (
     from related
     where narrow_kind <> 'source'
     group by wide_key, wide_kind
-    having wide_kind = 'source'
+    having (wide_kind = 'source' and count(team) > 0)
+        or (wide_kind in ('all', 'source') and max(case when has_most and service is not null then 1 else 0 end) = 1 and count(distinct service) = 1)
         or (
-            max(case when has_most then 1 else 0 end) = 1
+            wide_kind <> 'source'
+            and max(case when has_most and service is null then 1 else 0 end) = 1
             and (wide_kind <> 'all' or count(distinct team) = 1)
             and (wide_kind <> 'team' or (count(distinct model) <= 1 and count(distinct environment) <= 1))
         )
@@ -169,6 +173,8 @@ reported as (
 
 ),
 
+{{ told_twice('reported', 'points', 'ordinary', ref('fct_cost_daily')) }},
+
 -- spend that rose because idle rose is told once; whatever idles in all is told by whose it is
 final_incidents as (
 
@@ -179,10 +185,12 @@ final_incidents as (
         from reported as idle
         inner join named as spend
             on idle.measure = 'idle' and spend.measure = 'spend' and spend.direction = 'up'
+            and spend.series_kind <> 'service'
             and (spend.series_kind = 'all' or spend.team = idle.team or idle.series_kind = 'all')
             and spend.from_day <= idle.until_day + 1 and idle.from_day <= spend.until_day + 1
     ) as told on reported.incident_key = told.incident_key
-    where told.incident_key is null
+    left join told_twice on reported.incident_key = told_twice.incident_key
+    where told.incident_key is null and told_twice.incident_key is null
 
 ),
 
