@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-
-import yaml
+from functools import cache
 
 from pipelines import dbt
 from pipelines.settings import REPOSITORY
+from tests.project_files import yaml_file
 
 PAGE = REPOSITORY / "docs" / "line-types.md"
 TYPES = dbt.PROJECT / "seeds" / "aws_line_item_types.csv"
@@ -30,6 +30,7 @@ def seed(path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
+@cache
 def known_tests() -> set[str]:
     """Names of every pytest function and every dbt unit test."""
     pytests = {
@@ -37,7 +38,7 @@ def known_tests() -> set[str]:
         for path in (REPOSITORY / "tests").rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
-    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (dbt.PROJECT / "models").rglob("*__unit_tests.yml")]
+    documents = [yaml_file(path) for path in (dbt.PROJECT / "models").rglob("*__unit_tests.yml")]
     return pytests | {test["name"] for document in documents for test in document["unit_tests"]}
 
 

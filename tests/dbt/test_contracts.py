@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
-import yaml
 
 from pipelines import dbt, warehouse
 from pipelines.metrics import resolved
 from pipelines.settings import Settings
+from tests.project_files import parsed
 
 MARTS = dbt.PROJECT / "models" / "marts"
 TYPES = {
@@ -26,9 +28,10 @@ TYPES = {
 LEAST_WORDS = 3
 
 
+@cache
 def declared() -> dict[str, dict]:
     """The model entry of each mart, by name, its descriptions as dbt renders them."""
-    documents = (yaml.safe_load(resolved(path.read_text(encoding="utf-8"))) for path in sorted(MARTS.rglob("*.yml")))
+    documents = (parsed(resolved(path.read_text(encoding="utf-8"))) for path in sorted(MARTS.rglob("*.yml")))
     return {model["name"]: model for document in documents for model in document.get("models", [])}
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-import yaml
 
 from pipelines import dbt
 from pipelines.settings import Settings
 from tests.dbt.running import run_dbt
+from tests.project_files import yaml_file
 
 MODELS = dbt.PROJECT / "models"
 
@@ -17,7 +17,7 @@ MODELS = dbt.PROJECT / "models"
 @cache
 def declared() -> list[str]:
     """``<model>: <name>`` of every unit test that a YAML file declares."""
-    documents = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(MODELS.rglob("*.yml")))
+    documents = (yaml_file(path) for path in sorted(MODELS.rglob("*.yml")))
     return [f"{test['model']}: {test['name']}" for document in documents for test in document.get("unit_tests", [])]
 
 

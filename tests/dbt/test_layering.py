@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipelines import dbt
 from pipelines.facts import FACTS
+from tests.project_files import yaml_file
 
 MODELS = dbt.PROJECT / "models"
 MOST_LINES = 260
@@ -72,7 +72,7 @@ def sources(model: str) -> set[str]:
 
 def described() -> dict[str, str]:
     """The description of every model that a YAML file describes."""
-    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in MODELS.rglob("*.yml")]
+    documents = [yaml_file(path) for path in MODELS.rglob("*.yml")]
     models = [model for document in documents for model in document.get("models", [])]
     names = [model["name"] for model in models]
     assert len(names) == len(set(names)), "a model is described twice"
