@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import UsageError
-from pipelines.report import _rows, open_release, usd
+from pipelines.report import open_release, rows_of, usd
 from pipelines.settings import Settings
 
 NOBODY = "(nobody)"
@@ -76,7 +76,7 @@ def idle(settings: Settings, span: Span) -> dict[str, Any]:
             "by_pool": _summed(connection, span, asked, "pool", where="finding = 'bought_nothing'"),
             "by_owner": _summed(connection, span, asked, "owner_team", "owner_basis", where="finding = 'bought_nothing'"),
             "by_hour_of_week": _summed(connection, span, asked, "hour_of_week", where="finding = 'bought_nothing'"),
-            "by_outcome": _rows(
+            "by_outcome": rows_of(
                 connection,
                 "select outcome, sum(run_cost_usd) as cost_usd, sum(rolled_back_cost_usd) as rolled_back_usd,"
                 " coalesce(sum(run_cost_usd) filter (is_rolled_back is null), 0) as rollback_unknown_usd, count(*) as attempts"

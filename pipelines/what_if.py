@@ -15,7 +15,7 @@ from math import ceil
 from typing import Any
 
 from pipelines.errors import UsageError
-from pipelines.report import _rows, open_release, usd
+from pipelines.report import open_release, rows_of, usd
 from pipelines.settings import Settings
 
 HOURS_PER_MONTH = Decimal(730)
@@ -53,7 +53,7 @@ def fleet_inputs(settings: Settings) -> dict[str, Input]:
     GPU-seconds; how much was unknown is told. An input that the release cannot tell is absent. Raises ApportionError without a release.
     """
     with open_release(settings) as connection:
-        [fleet] = _rows(connection, _FLEET)
+        [fleet] = rows_of(connection, _FLEET)
     if not fleet["days"]:
         return {}
     span = f"measured, {fleet['first_day']} to {fleet['last_day']}"

@@ -11,19 +11,13 @@ from typing import Any
 import duckdb
 
 from pipelines.explaining.words import KNOWN_REASONS
-from pipelines.report import open_release, usd
+from pipelines.report import open_release, rows_of, usd
 from pipelines.settings import Settings
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
     row = connection.execute(query).fetchone()
     return row[0] if row else None
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    cursor = connection.execute(query)
-    names = [d[0] for d in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def overview(settings: Settings) -> dict[str, Any]:
@@ -35,7 +29,7 @@ def overview(settings: Settings) -> dict[str, Any]:
             "first_day": _one(connection, "select min(usage_date) from dim_date"),
             "last_day": _one(connection, "select max(usage_date) from dim_date"),
             "spend_usd": total,
-            "by_class": _rows(
+            "by_class": rows_of(
                 connection,
                 "select cost_class, sum(effective_cost) as cost_usd from fct_cost_allocation group by cost_class order by cost_usd desc, cost_class",
             ),
@@ -43,30 +37,30 @@ def overview(settings: Settings) -> dict[str, Any]:
                 connection,
                 "select cast(sum(used_seconds) as double) / nullif(cast(sum(billed_seconds) as double), 0) from fct_gpu_utilization",
             ),
-            "dearest_runs": _rows(
+            "dearest_runs": rows_of(
                 connection,
                 "select run_id, team, held_gpu_hours, activity_ratio, run_cost_usd, pricing_status from fct_run_cost"
                 " where workload_type = 'training_run' order by run_cost_usd desc nulls last, run_id limit 5",
             ),
-            "endpoints": _rows(
+            "endpoints": rows_of(
                 connection,
                 "select endpoint, sum(requests_ok) as requests_ok, sum(allocated_cost_usd) as cost_usd, case when sum(requests_ok) > 0 then"
                 " cast(sum(allocated_cost_usd) as double) * 1000 / sum(requests_ok) end as cost_per_1k_usd from fct_inference_unit_cost"
                 " group by endpoint order by endpoint",
             ),
-            "not_attributed": _rows(
+            "not_attributed": rows_of(
                 connection,
                 "select cost_class, coalesce(reason, '') as reason, sum(effective_cost) as cost_usd from fct_cost_allocation"
                 " where workload_key is null and cost_class in ('unattributed', 'unknown', 'quarantined')"
                 " group by all having sum(effective_cost) <> 0 order by cost_usd desc, reason",
             ),
-            "levers": _rows(
+            "levers": rows_of(
                 connection,
                 "select lever_kind, scope, team, saving_usd_per_month, confidence from fct_lever where is_best_of_group"
                 " order by saving_usd_per_month desc, lever_kind, scope limit 6",
             ),
             "saving_usd_per_month": _one(connection, "select sum(saving_usd_per_month) from fct_lever where is_best_of_group"),
-            "alerts": _rows(
+            "alerts": rows_of(
                 connection,
                 "select severity, alert_kind, team, message, amount_usd from fct_alert order by amount_usd desc nulls last, alert_key",
             ),

@@ -28,8 +28,8 @@ COMMON = set(
     " NULLIF REGEXP_EXTRACT REGEXP_REPLACE REPLACE ROUND ROW_NUMBER SIGN SPLIT SQRT SUBSTRING SUM TRIM UPPER".split()
 )
 OWN = {
-    "bigquery": {"DIV", "JSON_EXTRACT_SCALAR", "LOGICAL_OR", "MOD", "TIMESTAMP_MICROS", "TIMESTAMP_TRUNC", "TO_HEX"},
-    "spark": {"BOOL_OR", "DATE_TRUNC", "DECIMAL", "GET_JSON_OBJECT", "SHIFTLEFT", "SHIFTRIGHT", "TIMESTAMP_MICROS"},
+    "bigquery": {"DATE_DIFF", "DIV", "JSON_EXTRACT_SCALAR", "LOGICAL_OR", "MOD", "TIMESTAMP_MICROS", "TIMESTAMP_TRUNC", "TO_HEX"},
+    "spark": {"BOOL_OR", "DATEDIFF", "DATE_TRUNC", "DECIMAL", "GET_JSON_OBJECT", "SHIFTLEFT", "SHIFTRIGHT", "TIMESTAMP_MICROS"},
 }
 # What the embedded engine's side of a dispatched macro leaves in the compiled SQL -> the macro. On another engine its own side stands there.
 DISPATCHED = {
@@ -58,6 +58,8 @@ NEVER_NULL = {
     "threshold_percent",
     "entry_key",
     "from_second",
+    "edge_second",
+    "usage_date",
     "to_second",
     "started_second",
     "stint_key",
