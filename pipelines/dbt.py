@@ -77,9 +77,10 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     """
     from dbt.cli.main import dbtRunner
 
-    keeps = parsed is None and project == PROJECT and "--vars" not in arguments
-    kept = _parse_key() if keeps else None
-    if kept is not None and arguments[0] != "parse":  # which is asked for its files, and dbt writes none of what it was handed
+    # a `parse` is asked for its files, which dbt does not write of what it was handed; and a night cannot build on what a `parse` kept
+    reuses = parsed is None and project == PROJECT and "--vars" not in arguments and arguments[0] != "parse"
+    kept = _parse_key() if reuses else None
+    if kept is not None:
         parsed = kept_manifest()
     log_path = settings.home / "dbt" / "logs"
     full = [
@@ -101,7 +102,7 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
     with _environment(environment(settings)), (log_path / "dbt.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
         outcome = dbtRunner(manifest=parsed, callbacks=[_writer(log)]).invoke(full)
         _close_connections()
-    fresh = Path(_option(arguments, "--target-path") or settings.home / "dbt" / "target") / "partial_parse.msgpack"
+    fresh = settings.home / "dbt" / "target" / "partial_parse.msgpack"
     if kept is not None and parsed is None and fresh.exists():
         _PARSES.clear()
         _PARSES[kept] = fresh.read_bytes()
@@ -130,10 +131,6 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
             remedy="nothing was published; the last release stands",
         )
     return results
-
-
-def _option(arguments: Sequence[str], name: str) -> str | None:
-    return arguments[arguments.index(name) + 1] if name in arguments else None
 
 
 def _writer(log: TextIO) -> Callable[[Any], None]:
