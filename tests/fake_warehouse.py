@@ -360,7 +360,6 @@ def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int)
     )
     connection.execute("insert into published.fct_retrain_gain values ('training_run/R', 'auc', 'holdout', null)")
     connection.execute("insert into published.fct_retrain_cadence values ('churn', null, null, null, 'no_counted_retrain', 'unknown')")
-    connection.execute("insert into published.fct_run_cost values ('training_run/R', ?, 0.5, ?)", [f"generation {generation}", days])
     connection.execute("delete from published.fct_lever")
     connection.execute(
         "insert into published.fct_lever values ('raise_utilization', 'workload', 'training_run/R', 'nlp', null, ?, 1, 30, 'low', 'high', 'workload/training_run/R', true)",

@@ -205,7 +205,7 @@ def test_apportion_idle_says_what_is_published(home, played, tmp_path):
     told = idle(settings, Span())
     lines = idle_lines(told)
     assert lines[0] == (
-        "2026-10-05 to 2026-10-18: $48,265.10 (60.6% of the bill) bought nothing, $2,625.59 (3.3% of the bill) nobody can explain"
+        "2026-10-05 to 2026-10-18: $48,137.24 (59.2% of the bill) bought nothing, $4,078.43 (5.0% of the bill) nobody can explain"
     )
     assert sum(row["cost_usd"] for row in told["by_owner"]) == sum(row["cost_usd"] for row in told["by_pool"])
     assert {gpu["gpu_state"] for gpu in told["gpus"]} >= {"held_idle", "unallocated_idle"}

@@ -113,3 +113,6 @@ settled as (
 
 )
 {%- endmacro %}
+
+{#- How many series of a kind are forecast: the dearest of the last half year. -#}
+{% macro most_forecast_series() %}{{ return(500) }}{% endmacro %}

@@ -62,7 +62,7 @@ concat(
             end,
             case when subject_type <> 'workload' and account_id is not null then concat(', account_id: ', {{ json_string('account_id') }}) else '' end,
             '}, set: {', tag_key, ': ', {{ json_string("coalesce(likely_owner, concat('<', tag_key, '>'))") }}, '}, valid_from: ', cast(first_missing_date as {{ dbt.type_string() }}),
-            ', reason: ', {{ json_string("coalesce(concat(share_words, 'by ', likely_owner_basis), '<reason>')") }}, ', author: ', {{ json_string("'<your name>'") }}, '}')
+            ', reason: ', {{ json_string("case when likely_owner_basis is not null then concat(share_words, 'by ', likely_owner_basis) else '<reason>' end") }}, ', author: ', {{ json_string("'<your name>'") }}, '}')
 {%- endmacro %}
 
 {#- What a rule (relation `rules`) allows, in words. -#}

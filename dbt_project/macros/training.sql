@@ -147,7 +147,7 @@ case
       when verdict_reason = 'too_few_measured_gains' then concat('measured gains of at least ', cast({{ governance('training.least_measured_gains') }} as {{ dbt.type_string() }}),
         ' retrains on one evaluation set; now ', cast(measured_gain_count as {{ dbt.type_string() }}))
       when verdict_reason = 'value_per_quality_point_unknown' then concat('value_per_quality_point_usd of the model in governance.training.models',
-        coalesce(concat('; it pays if a point is worth more than ', {{ usd_text('break_even_value') }}), '; no value makes it pay: the median gain is not above 0'))
+        case when break_even_value is not null then concat('; it pays if a point is worth more than ', {{ usd_text('break_even_value') }}) else '; no value makes it pay: the median gain is not above 0' end)
       when verdict_reason = 'out_of_range' then 'figures that 38 digits hold'
       when gain_p50 <= 0 then concat('a gain: the median retrain changes ', metric, ' by ', {{ quality_text('gain_p50') }}, '; it pays from ',
         coalesce({{ quality_text('break_even_gain') }}, 'no gain'), ' on')

@@ -94,7 +94,7 @@ def test_idle_gpus_of_one_owner_are_one_alert(governed) -> None:
         "select measured, threshold, message, evidence from published.fct_alert where subject = 'train'"
     ).fetchall()
     assert (measured, threshold) == ("8 GPUs for 24 hours, $115.20", "below 5 % for 24 hours and $100")
-    assert message == "8 GPU(s) on 1 node(s), pool train, have been below 5 % activity for at least 24 hours: $115.20 bought nothing."
+    assert message == "8 GPUs on 1 node, pool train, have been below 5 % activity for at least 24 hours: $115.20 bought nothing."
     [(unpriced,)] = connection.execute("select message from published.fct_alert where subject = 'n6'").fetchall()
     assert unpriced.endswith("for at least 24 hours; what that cost is not priced yet.")
     assert evidence == json.dumps(json.loads(evidence, parse_float=str), sort_keys=True).replace('"115.200000000000"', "115.200000000000")

@@ -88,8 +88,8 @@ def test_no_lever_saves_more_than_was_paid_and_order_does_not_matter(governed, s
     idled: dict[str, Decimal] = {}
     for row in rows:  # the same roll-up, by hand
         workload = row["workload_key"]
-        model = row.get("model") if workload and not workload.startswith(("endpoint", "notebook")) else None
-        scope = model or (workload or row["pool"]).removeprefix("endpoint/")
+        is_run = workload and not workload.startswith(("endpoint", "notebook"))
+        scope = (row.get("model") or row["owner_team"]) if is_run else (workload or row["pool"]).removeprefix("endpoint/")
         paid[scope] = paid.get(scope, Decimal(0)) + row["cost_usd"]
         idled[scope] = idled.get(scope, Decimal(0)) + row["held_idle_cost_usd"] + row["unallocated_idle_cost_usd"]
     # each hour's part is rounded to 1e-12: over 5,000 hours at most 2.5e-9

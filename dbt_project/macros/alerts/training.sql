@@ -14,9 +14,9 @@ select
     {{ bounded_amount('-net_value_per_retrain_usd', "cast('365' as decimal(38, 12))", '(12 * interval_days)') }} as amount_usd,
     concat('a median gain of ', {{ quality_text('quality_gain_p50') }}, ' ', metric, ' per retrain (90 %: ', {{ quality_text('quality_gain_low') }}, ' to ',
         {{ quality_text('quality_gain_high') }}, ', ', cast(measured_gain_count as {{ dbt.type_string() }}), ' measured), worth ', {{ usd_text('value_per_retrain_usd') }}) as measured,
-    concat('a retrain costs ', {{ usd_text('cost_per_retrain_usd') }}, coalesce(concat(', which a gain of ', {{ quality_text('break_even_gain') }}, ' would pay'), '')) as threshold,
+    concat('a retrain costs ', {{ usd_text('cost_per_retrain_usd') }}, case when break_even_gain is not null then concat(', which a gain of ', {{ quality_text('break_even_gain') }}, ' would pay') else '' end) as threshold,
     concat('Retraining ', model, ' every ', {{ days_text('interval_days') }}, ' days costs ', {{ usd_text('cost_per_retrain_usd') }}, ' and brings ',
-        {{ usd_text('value_per_retrain_usd') }}, '; ', what_would_change, '.') as message,
+        {{ usd_text('value_per_retrain_usd') }}, '. What would change that: ', what_would_change, '.') as message,
     concat(
         '{"cheapest_cadence":', {{ json_string('cheapest_cadence') }},
         ',"cost_per_retrain_usd":', cast(cost_per_retrain_usd as {{ dbt.type_string() }}),

@@ -238,7 +238,7 @@ select
         ('unused_commitment_usd', 'cast(unused_cost_usd as decimal(38, 12))', 'number')]) }} as evidence,
     'The on-demand usage of this family stays for the term. Levers that shrink it come first: a commitment cannot be given back. Spot is not counted. An hour without a charge counts as no usage.'
         as assumptions,
-    concat('Commit ', {{ usd_text('commitment_per_hour_usd') }}, ' an hour for ', instance_family, coalesce(concat(' in ', region), ''), ', not more: it pays from ',
+    concat('Commit ', {{ usd_text('commitment_per_hour_usd') }}, ' an hour for ', instance_family, case when region is not null then concat(' in ', region) else '' end, ', not more: it pays from ',
         cast(cast(price_ppm as decimal(18, 0)) * cast(0.0001 as decimal(5, 4)) as {{ dbt.type_string() }}), ' % use on.') as action,
     concat('commitment/', scope_text) as overlap_group,
     'apportion explain --cost-class unused_commitment' as explain
@@ -272,7 +272,7 @@ select
         ('utilization_ratio', 'round(cast(used_cost_usd as double) / cast(committed_cost_usd as double), 6)', 'number')]) }} as evidence,
     case when commitment_kind = 'capacity_reservation' then 'Nobody needs the room that was kept: a capacity reservation has no term and can be made smaller at once.'
     else concat('What is unused stays unused. The dollars come back when the commitment ends',
-        coalesce(concat(' (', cast(cast(ends_at as date) as {{ dbt.type_string() }}), ')'), ' (the bill does not say when)'), ', or where the provider lets it be exchanged or sold.') end as assumptions,
+        case when ends_at is not null then concat(' (', cast(cast(ends_at as date) as {{ dbt.type_string() }}), ')') else ' (the bill does not say when)' end, ', or where the provider lets it be exchanged or sold.') end as assumptions,
     concat(case when commitment_kind = 'capacity_reservation' then 'Keep ' else 'Renew at ' end, {{ usd_text(usd_per_month('used_cost_usd', 'observed_days')) }}, ' a month instead of ', {{ usd_text(usd_per_month('committed_cost_usd', 'observed_days')) }},
         ', or move usage under it.') as action,
     concat('commitment/', commitment_key) as overlap_group,

@@ -40,16 +40,24 @@ numbers as (
 
 ),
 
-forecast_series as (
+ranked_series as (
 
     select
-        days.series_key, min(days.series_kind) as series_kind, min(days.series) as series, min(days.team) as team, min(days.environment) as environment,
+        days.series_key, row_number() over (partition by min(days.series_kind) order by sum(abs(days.spent_usd)) desc, days.series_key) as place, min(days.series_kind) as series_kind, min(days.series) as series, min(days.team) as team, min(days.environment) as environment,
         min(budgets.period) as period,
         max(days.day_number) as last_day
     from series as days
     left join {{ source('policy', 'budgets') }} as budgets on days.series_kind = 'budget' and days.series = budgets.budget_id
     where days.series_kind in ('all', 'team', 'team_environment', 'budget')
     group by days.series_key
+
+),
+
+-- tags can name any number of teams: the dearest are forecast, and every budget
+forecast_series as (
+
+    select * from ranked_series
+    where series_kind = 'budget' or place <= {{ most_forecast_series() }}
 
 ),
 
