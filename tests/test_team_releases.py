@@ -35,7 +35,7 @@ def fill(settings: Settings, a: str = A, b: str = B) -> None:
             run = f"training_run/{text}"
             connection.execute("insert into published.dim_workload values (?, ?, ?, null)", [run, text, team])
             connection.execute("insert into published.dim_workload values (?, ?, ?, null)", [f"endpoint/{text}", text, team])
-            connection.execute("insert into published.fct_run_cost values (?, ?, 0.5, 1, ?)", [run, text, team])
+            connection.execute("insert into published.fct_run_cost (workload_key, run_id, activity_ratio, run_cost_usd, team) values (?, ?, 0.5, 1, ?)", [run, text, team])
             connection.execute("insert into published.fct_run_attempt_cost values (?, ?, 0.5, 1)", [run, f"{text}@1"])
             connection.execute("insert into published.dim_node values (?, ?, 8, null, null, ?)", [f"{text}|i", text, team])
             connection.execute("insert into published.fct_idle_gpu values (?, 'held_idle', null, 1, ?)", [f"{text}|0", team])
@@ -91,6 +91,7 @@ def test_a_teams_file_has_its_rows_and_no_word_of_another_team(shared) -> None:
     # its runs, endpoints and days; of showback its own row and nobody's three classes; of the members its own two and (idle)
     assert ours == {
         "dim_date": 3, "dim_metric": 0, "dim_node": 1, "dim_showback_member": 3, "dim_workload": 2, "fct_cost_allocation": 0, "fct_cost_daily": 3,
+        "fct_alert": 0, "fct_lever": 0, "fct_model_version_cost": 0, "fct_model_version_run": 0, "fct_retrain_cadence": 0,
         "fct_idle_cost": 3, "fct_idle_gpu": 1, "fct_inference_unit_cost": 3, "fct_inference_unit_cost_hourly": 0, "fct_method_sensitivity": 3,
         "fct_run_attempt_cost": 1, "fct_run_cost": 1, "fct_showback": 4, "meta_publication": 1,
     }  # fmt: skip

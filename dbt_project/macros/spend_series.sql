@@ -19,6 +19,9 @@ case conditions.column_name
 end
 {%- endmacro %}
 
+{#- A tag may be of any length; what is longer than this is no name that anybody watches, and stands in the wider series only. -#}
+{% macro longest_series_name() %}{{ return(1000) }}{% endmacro %}
+
 {#- A query: series_key x cell_key with what names the series. Series that are always there are on the effective basis, before distribution. -#}
 {% macro spend_scopes(cells, budgets, conditions) -%}
 {%- set always = [
@@ -34,7 +37,7 @@ select
     concat('{{ kind }}|', {% if ' / ' in name %}cast(length({{ 'source' if kind == 'service' else 'owner_team' }}) as {{ dbt.type_string() }}), '|', {% endif %}{{ name }}) as series_key, cell_key, '{{ kind }}' as series_kind, {{ name }} as series, 'effective' as basis
     {%- for column in ['source', 'service', 'team', 'model', 'environment'] %}, {% if column in named %}{{ named[column] }}{% else %}cast(null as {{ dbt.type_string() }}){% endif %} as {{ column }}{% endfor %}
 from {{ cells }}
-where stage <> 'distributed' and {{ condition }}
+where stage <> 'distributed' and {{ condition }} and length({{ name }}) <= {{ longest_series_name() }}
 union all
 {%- endfor %}
 select
