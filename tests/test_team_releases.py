@@ -35,7 +35,10 @@ def fill(settings: Settings, a: str = A, b: str = B) -> None:
             run = f"training_run/{text}"
             connection.execute("insert into published.dim_workload values (?, ?, ?, null)", [run, text, team])
             connection.execute("insert into published.dim_workload values (?, ?, ?, null)", [f"endpoint/{text}", text, team])
-            connection.execute("insert into published.fct_run_cost (workload_key, run_id, activity_ratio, run_cost_usd, team) values (?, ?, 0.5, 1, ?)", [run, text, team])
+            connection.execute(
+                "insert into published.fct_run_cost (workload_key, run_id, activity_ratio, run_cost_usd, team) values (?, ?, 0.5, 1, ?)",
+                [run, text, team],
+            )
             connection.execute("insert into published.fct_run_attempt_cost values (?, ?, 0.5, 1)", [run, f"{text}@1"])
             connection.execute("insert into published.dim_node values (?, ?, 8, null, null, ?)", [f"{text}|i", text, team])
             connection.execute("insert into published.fct_idle_gpu values (?, 'held_idle', null, 1, ?)", [f"{text}|0", team])

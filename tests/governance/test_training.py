@@ -163,7 +163,9 @@ def test_a_nightly_retrain_that_does_not_pay(governed, said) -> None:
     [alert] = said(connection, "training_alerts")
     # 10.297455968689 lost a night x 365 / 12
     assert (alert["alert_kind"], alert["amount_usd"]) == ("retrain_does_not_pay", Decimal("313.214285714290"))
-    assert alert["message"].startswith("Retraining ranker every 1.0 days costs $10.57 and brings $0.27. What would change that: it pays from")
+    assert alert["message"].startswith(
+        "Retraining ranker every 1.0 days costs $10.57 and brings $0.27. What would change that: it pays from"
+    )
     assert json.loads(alert["evidence"])["cheapest_cadence"] == "weekly"
 
 
