@@ -114,6 +114,8 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
                 else 2 * ranges.highest_micros - ranges.median_micros end,
             case when ranges.compared_days < 12 then ranges.highest_of_all_micros else 0 end
         ) as bar_micros,
+        -- a day without runs is no fall of a team whose quiet days are under half its ordinary ones
+        least({{ int_div('lowest_micros', '3') }}, 2 * ranges.lowest_micros - ranges.median_micros) as fall_micros,
         greatest(2 * {{ int_div('14826 * spreads.mad_micros', '10000') }}, ranges.highest_micros - ranges.median_micros) as two_deviations_micros
     from {{ name }}_ranges as ranges
     inner join {{ name }}_spreads as spreads on ranges.point_key = spreads.point_key and ranges.day_number = spreads.day_number
@@ -132,7 +134,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
                 and 2 * compared_days * (micros - median_micros) >= ({{ governance('anomalies.least_score') }} * compared_days + 12) * two_deviations_micros
                 and micros > bar_micros
                 then 'up'
-            when measure = 'spend' and not is_lumpy and all_days >= 14 and 3 * micros < lowest_micros and median_micros - micros >= floor_micros then 'down'
+            when measure = 'spend' and not is_lumpy and all_days >= 14 and micros < fall_micros and median_micros - micros >= floor_micros then 'down'
         end as direction
     from {{ name }}_bars
 
@@ -145,7 +147,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
         -- the incident lasts while days stay beyond this
         case direction
             when 'up' then greatest(bar_micros, median_micros + {{ int_div(governance('anomalies.least_change_percent') ~ ' * median_micros', '100') }})
-            else {{ int_div('lowest_micros', '3') }}
+            else fall_micros
         end as limit_micros
     from {{ name }}_judged
     where direction is not null

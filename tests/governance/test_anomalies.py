@@ -279,6 +279,16 @@ def test_storage_and_transfer_as_they_are_every_month_are_silent(spend_models) -
     }
 
 
+@pytest.mark.parametrize(("lowest", "told"), [(501, ["aws / AWSDataTransfer"]), (500, [])])
+def test_a_day_without_anything_is_a_fall_only_where_no_day_came_near_it(spend_models, lowest, told) -> None:
+    """$1,000 a day, and once less. Nothing on the 20th day is below 501 by more than 501 is below 1,000 (499), not more than 500 is (500).
+
+    Two teams that share a node by turns: on some day one of them has no turn.
+    """
+    rows = services(usual=lambda n: {5: lowest, 19: 0}.get(n, 1000), count=21, peak_days=())
+    assert [row["series"] for row in incidents(spend_models, rows)] == told
+
+
 def test_a_service_that_appears_is_no_jump_of_a_service(spend_models) -> None:
     # nothing until the 30th day, then $1,000 a day at once, or $100 more every day up to $2,000: nothing to compare with, then a new level
     at_once = services(usual=lambda n: 0 if n < 30 else 1000, count=60, peak_days=())
