@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import dbt, nightly, planning
+from pipelines import dbt, nightly
 from tests.oracle import files
 from tests.oracle.night import RELEASE_STAGES, Bench, content_hash
 from tests.oracle.plan import Charge, Cluster, Gpu, Interval, Node, Sample
@@ -25,6 +25,18 @@ DAYS = [dt.date(2026, 10, 5) + dt.timedelta(days=n) for n in range(4)]
 FIRST = int(dt.datetime(2026, 10, 5, tzinfo=dt.UTC).timestamp())
 SLOT, STEP = 60, 180
 NODE = Node("inc-n", "i-inc", (Gpu("GPU-inc-0", 0, ""), Gpu("GPU-inc-1", 1, "")), 2, ((FIRST, FIRST + 4 * 86400),))
+# One commitment, thresholds that four days of a two-GPU company pass, and a lever that was pulled: so that every table of governance has rows.
+GOVERNANCE = {
+    "levers": {
+        "minimum_observed_days": 1,
+        "minimum_saving_usd_per_month": 0,
+        "adopted": [{"lever_kind": "raise_utilization", "scope_type": "team", "scope": "vision", "adopted_on": "2026-10-07"}],
+    },
+    "budgets": [{"id": "vision", "owner": "vision", "amount_usd": 10, "scope": {"team": "vision"}}],
+    "guardrails": [{"id": "dear_runs", "kind": "max_run_cost", "limit": 1}],
+}
+# a spend anomaly needs eight days to compare with: tests/governance/test_anomalies.py shuffles its rows
+NOT_IN_FOUR_DAYS = {"meta_publication", "fct_spend_anomaly"}
 LATE = (FIRST + 2 * 86400 - 7200, FIRST + 2 * 86400)  # the last two hours of the second day
 
 
@@ -51,7 +63,20 @@ def _bill(*, reordered: bool = False, restated: bool = False, retagged: bool = F
                 charges=[Charge("vol-1", FIRST + number * 86400, usage_type="EBS:VolumeUsage", operation="CreateVolume", unblended="1.5")],
             )
         )
-        rows[-1]["resource_tags"] = {"user_team": "late-team" if retagged and day == DAYS[1] else "vision", "user_run_id": "inc-r"}
+        rows += files.bill_rows(
+            Cluster(
+                f"plan{number}",
+                charges=[
+                    Charge("", FIRST + number * 86400, line_type="SavingsPlanRecurringFee", usage_type="ComputeSP:1yrNoUpfront", unblended="2"),
+                    Charge(
+                        "i-covered", FIRST + number * 86400, line_type="SavingsPlanCoveredUsage", usage_type="BoxUsage:g5.xlarge",
+                        unblended="1.5", plan_effective="1.25", list_cost="1.5",
+                    ),
+                    Charge("", FIRST + number * 86400, line_type="SavingsPlanNegation", usage_type="BoxUsage:g5.xlarge", unblended="-1.5"),
+                ],
+            )
+        )  # fmt: skip
+        rows[-4]["resource_tags"] = {"user_team": "late-team" if retagged and day == DAYS[1] else "vision", "user_run_id": "inc-r"}
     if restated:
         rows[50]["line_item_unblended_cost"] = "9.5"  # the third day, 02:00
     return rows[::-1] if reordered else rows
@@ -60,8 +85,12 @@ def _bill(*, reordered: bool = False, restated: bool = False, retagged: bool = F
 def write(folder: Path, *, late: bool = True, engine: str = "", **bill: bool) -> Path:
     """The four days as input files; ``late``: the file that came late is there."""
     cluster = Cluster("inc", SLOT, nodes=[NODE])
+    ranker = '{"model": "ranker", "team": "vision"}'
+    ended = {"state": "Completed", "gpu_count": 1, "labels": ranker}
     cluster.intervals = [
-        Interval("inc-r", "1", FIRST + 21600, FIRST + 3 * 86400 - 21600, NODE.hostname, gpu_count=1, namespace="ml", pod="inc-p"),
+        Interval("inc-r", "1", FIRST + 21600, FIRST + 3 * 86400 - 21600, NODE.hostname, namespace="ml", pod="inc-p", **ended),
+        Interval("inc-v1", "1", FIRST + 3600, FIRST + 10800, NODE.hostname, **ended),
+        Interval("inc-v2", "1", FIRST + 3 * 86400, FIRST + 3 * 86400 + 14400, NODE.hostname, **ended),
         Interval("chat", "a", FIRST + 40000, None, NODE.hostname, gpu_ids=(NODE.gpus[1].uuid,), workload_type="endpoint"),
     ]
     files.write_bill(folder / "bill", _bill(**bill))
@@ -73,14 +102,24 @@ def write(folder: Path, *, late: bool = True, engine: str = "", **bill: bool) ->
         files.write_samples(folder / "telemetry", f"dcgm-{day}", "wide_csv", own)
     if late:
         files.write_samples(folder / "telemetry", "late", "wide_csv", [s for s in samples if _is_late(s)])
-    requests = [[files.utc(FIRST + n * 7200), "chat", "200", 100 + n, 10 + n, "0.5"] for n in range(48)]
+    requests = [
+        [files.utc(FIRST + n * 7200), *(("rented", "bedrock", "0.25") if n % 4 == 3 else ("chat", "", "")), "200", 100 + n, 10 + n, "0.5"]
+        for n in range(48)
+    ]
     for number, day in enumerate(DAYS):
-        columns = ["timestamp", "endpoint", "status", "prompt_tokens", "output_tokens", "latency_seconds"]
+        columns = ["timestamp", "endpoint", "provider", "spend", "status", "prompt_tokens", "output_tokens", "latency_seconds"]
         files.write_csv(folder / "requests" / f"{day}.csv", columns, requests[number * 12 : number * 12 + 12])
     files.write_csv(folder / "card" / "card.csv", ["gpu_model", "rate_unit", "hourly_rate"], [["A100", "gpu_hour", "1.700000000001"]])
+    evaluations = [
+        ["ranker", run_id, run_id, "accuracy", "golden", quality, "true", f"2026-10-{day:02d}T12:00:00Z"]
+        for run_id, quality, day in (("inc-v1", "0.900", 5), ("inc-r", "0.905", 7), ("inc-v2", "0.906", 8))
+    ]
+    columns = ["model", "model_version", "run_id", "metric", "evaluation_set", "quality", "is_higher_better", "measured_at"]
+    files.write_csv(folder / "quality" / "evaluations.csv", columns, evaluations)
     files.write_settings(
-        folder, [], engine=engine,
+        folder, [], engine=engine, policy={"governance": GOVERNANCE},
         extra=[
+            "{name: evaluations, kind: model_quality, location: ./quality}",
             "{name: card, kind: rate_card, location: ./card}",
             f"{{name: dcgm, kind: dcgm, location: ./telemetry, slot_seconds: {SLOT}}}",
             "{name: log, kind: inference_requests, location: ./requests}",
@@ -111,8 +150,7 @@ def whole(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[
     night = run(bench, folder, "whole", DAYS[0], DAYS[-1])
     assert night.planned.dirty_days == set(DAYS)
     tables = bench.published("whole")
-    small = {"meta_publication"}
-    assert {name for name, rows in tables.items() if len(rows) < 2} <= small, "a table is empty: nothing would be compared"
+    assert {name for name, rows in tables.items() if len(rows) < 2} <= NOT_IN_FOUR_DAYS, "a table is empty: nothing would be compared"
     return content_hash(tables), parquet_bytes(bench, "whole")
 
 
@@ -184,11 +222,8 @@ def test_one_thread_and_little_memory_give_the_same_bytes(
 
 def test_a_new_policy_or_code_makes_every_day_dirty(bench: Bench, tmp_path: Path, whole: tuple[dict[str, str], dict[str, str]]) -> None:
     folder = write(tmp_path, restated=True, retagged=True)
-    policy = (
-        (planning.REPOSITORY / "policy.yml").read_text(encoding="utf-8").replace("idle_threshold_ratio: 0.01", "idle_threshold_ratio: 0.02")
-    )
-    (folder / "policy.yml").write_text(policy, encoding="utf-8")
-    settings = (folder / "apportion.yml").read_text(encoding="utf-8")
-    (folder / "apportion.yml").write_text(settings + "policy: policy.yml\n", encoding="utf-8")
+    policy = (folder / "policy.yml").read_text(encoding="utf-8")
+    assert policy.count("idle_threshold_ratio: 0.01") == 1
+    (folder / "policy.yml").write_text(policy.replace("idle_threshold_ratio: 0.01", "idle_threshold_ratio: 0.02"), encoding="utf-8")
     night = bench.night(folder, "whole", DAYS[0], stages=(nightly.ingest, nightly.plan))
     assert night.planned.full_refresh and night.planned.dirty_days == set(DAYS)
