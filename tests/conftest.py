@@ -1,6 +1,6 @@
 """What the whole suite shares: one empty warehouse and one played demo, made once however many processes run tests.
 
-Belongs here: session fixtures that more than one folder needs. Does not: rows, assertions.
+Belongs here: session fixtures that more than one folder needs, which tests share a process. Does not: rows, assertions.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ from pipelines import dbt
 from pipelines.demo.play import play
 from pipelines.settings import Settings, SettingsFile
 from tests.empty_warehouse import build_empty
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`--dist loadgroup` keeps a file's tests in one process, for their module's fixtures, unless a test names a group of its own."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from pipelines.settings import load_settings
 from pipelines.source import Window
 from tests.clean_company import clean_company
 
-SLOW_SEEDS = range(2, 51)
+SLOW_SEEDS = [pytest.param(seed, marks=[pytest.mark.slow, pytest.mark.xdist_group(f"seed {seed}")]) for seed in range(2, 51)]
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in SLOW_SEEDS)])
+@pytest.mark.parametrize("seed", [1, *SLOW_SEEDS])
 def test_a_clean_company_raises_no_alarm(seed: int, tmp_path: Path) -> None:
     company = clean_company(seed)
     folder, home = tmp_path / "company", tmp_path / "home"
