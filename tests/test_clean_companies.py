@@ -16,10 +16,11 @@ from pipelines.settings import load_settings
 from pipelines.source import Window
 from tests.clean_company import clean_company
 
-SLOW_SEEDS = [pytest.param(seed, marks=[pytest.mark.slow, pytest.mark.xdist_group(f"seed {seed}")]) for seed in range(2, 51)]
+pytestmark = pytest.mark.slow
+SEEDS = [pytest.param(seed, marks=pytest.mark.xdist_group(f"seed {seed}")) for seed in range(1, 51)]
 
 
-@pytest.mark.parametrize("seed", [1, *SLOW_SEEDS])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_clean_company_raises_no_alarm(seed: int, tmp_path: Path) -> None:
     company = clean_company(seed)
     folder, home = tmp_path / "company", tmp_path / "home"
