@@ -3,12 +3,7 @@
 
 {#- A ratio of `governance.levers`, in millionths. -#}
 {% macro lever_ppm(name) -%}
-cast({{ governance('levers.' ~ name, 'decimal(12, 6)') }} * 1000000 as bigint)
-{%- endmacro %}
-
-{#- amount x numerator / denominator for whole numbers, exact and rounded once, half-even to 1e-12. NULL where the denominator is 0. -#}
-{% macro proportion(amount, numerator, denominator) -%}
-cast(sign({{ amount }}) * {{ amount_of_units(half_even_quotient(allocation_units(amount) ~ ' * ' ~ wide_int(numerator), wide_int('nullif(' ~ denominator ~ ', 0)'))) }} as decimal(38, 12))
+{{ governance_ppm('levers.' ~ name) }}
 {%- endmacro %}
 
 {#- A quotient of whole numbers from 0 on, rounded up. -#}
@@ -142,7 +137,7 @@ select
     span.observed_days,
     scopes.cost_usd as observed_cost_usd,
     found.saving_usd,
-    {{ lever_per_month('found.saving_usd', 'span.observed_days') }} as saving_usd_per_month,
+    {{ usd_per_month('found.saving_usd', 'span.observed_days') }} as saving_usd_per_month,
     {{ best if best.startswith('case') else lever_confidence('span.observed_days', 'scopes.known_ppm', best) }} as confidence,
     '{{ effort }}' as effort,
     {{ evidence_json(entries) }} as evidence,
@@ -158,9 +153,4 @@ cross join {{ span }} as span
 where found.saving_usd > 0
     and scopes.known_ppm >= {{ lever_ppm('minimum_known_ratio') }}
     and span.observed_days >= {{ governance('levers.minimum_observed_days') }}
-{%- endmacro %}
-
-{#- Dollars of the observed days as dollars of a month of 365/12 days: x 365 / (12 x days), exact, half-even to 1e-12. -#}
-{% macro lever_per_month(saving, observed_days) -%}
-{{ proportion(saving, 365, '12 * ' ~ observed_days) }}
 {%- endmacro %}
