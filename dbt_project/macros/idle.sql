@@ -76,6 +76,12 @@ cast(({{ int_div(second, '3600') }} + 72) % 168 as bigint)
 {#- A GPU whose last sample is more hours than this behind the latest of the fleet is silent, not idle. -#}
 {% macro silent_after_hours() %}{{ return(1) }}{% endmacro %}
 
+{#- Hours in a row of the same `keys` have the same value. -#}
+{% macro hour_streak(keys) %}hour_from - 3600 * row_number() over (partition by {{ keys }} order by hour_from){% endmacro %}
+
+{#- The latest of a node's rows of dim_node is 1. -#}
+{% macro node_recency() %}row_number() over (partition by node_key order by valid_from desc nulls last, valid_to desc nulls first){% endmacro %}
+
 {#- The node of each charge bucket that is a node's, and the team that answers for its pool. -#}
 {% macro bucket_owners(bucket_nodes, nodes, tag_sets) -%}
     select bucket_nodes.usage_date, bucket_nodes.bucket_key, nodes.gpu_model, tag_sets.team

@@ -34,8 +34,7 @@ ranked as (
         hours.*,
         row_number() over (partition by gpu_key, is_observed order by hour_from desc) as recency,
         row_number() over (partition by gpu_key, pricing_status = 'priced' order by hour_from desc) as priced_recency,
-        -- hours in a row keep the same difference
-        hour_from - 3600 * row_number() over (partition by gpu_key, is_idle order by hour_from) as streak
+        {{ hour_streak('gpu_key, is_idle') }} as streak
     from hours
 
 ),
@@ -84,7 +83,7 @@ nodes as (
     select
         node_key,
         owner_team,
-        row_number() over (partition by node_key order by valid_from desc nulls last, valid_to desc nulls first) as recency
+        {{ node_recency() }} as recency
     from {{ ref('dim_node') }}
     inner join frontier
         on (valid_from is null or {{ epoch_seconds('valid_from') }} < frontier.hour_from + 3600)
@@ -114,7 +113,7 @@ gpus as (
     inner join frontier on hours.hour_from = frontier.hour_from
     left join latest on hours.gpu_key = latest.gpu_key
     left join nodes
-        on concat({{ dbt.split_part('hours.gpu_key', "'|'", 1) }}, '|', {{ dbt.split_part('hours.gpu_key', "'|'", 2) }}) = nodes.node_key
+        on {{ node_of_gpu('hours.gpu_key') }} = nodes.node_key
         and nodes.recency = 1
     where nodes.node_key is not null or (not hours.is_known_node and latest.hour_from = frontier.hour_from)
 
