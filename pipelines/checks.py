@@ -91,7 +91,8 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
         deliveries: every delivery that counts (the raw relations may show some of them only).
         window: the days that the night asks for; those of them that are not dirty need no rows.
     """
-    from expectations.raw import Delivered, Door, raw_suites
+    from expectations.doors.shared import Delivered, Door
+    from expectations.raw import raw_suites
 
     with connect(settings, read_only=True) as connection:
         dirty = {day for (day,) in connection.execute("select usage_date from ops.dirty_days").fetchall()}
@@ -113,7 +114,8 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
 
 def run_exit(settings: Settings, dirty_days: Collection[dt.date]) -> CheckReport:
     """Check the schema ``published`` for ``dirty_days``; no connection may be open to the warehouse."""
-    from expectations.published import GRAINS, published_suites
+    from expectations.grains import GRAINS
+    from expectations.published import published_suites
 
     with connect(settings, read_only=True) as connection:
         tables = published_tables(connection)
@@ -121,7 +123,7 @@ def run_exit(settings: Settings, dirty_days: Collection[dt.date]) -> CheckReport
         raise GateError(
             f"table {unknown[0]} has no expectations",
             where=f"published.{unknown[0]}",
-            remedy="state its grain in expectations/published.py",
+            remedy="state its grain in expectations/grains.py",
         )
     return run_suites(settings, "exit", published_suites(tables, dirty_days))
 

@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from expectations import TableSuite, no_rows
-from expectations.published import GRAINS, published_suites
+from expectations.grains import GRAINS
+from expectations.published import published_suites
 from pipelines import checks
 from pipelines.checks import CheckReport, run_door, run_exit, run_suites
 from pipelines.errors import GateError

@@ -2,7 +2,7 @@
 
 Belongs here: what every such table shares - the one conversion, the conditions that several of them put on a row, and the refusal of a
 file of which a row cannot be used. Does not: the columns of a kind (sources/<kind>.py); whether two rows contradict each other
-(expectations/raw.py sees all files at once).
+(expectations/doors sees all files at once).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Currency rates: what one unit of a billing currency is in US dollars, by day.
 
 Belongs here: the columns and spellings of such a table. Does not: the conversion of charges (dbt); days without a rate and
-contradicting rows (expectations/raw.py).
+contradicting rows (expectations/doors).
 """
 
 from __future__ import annotations

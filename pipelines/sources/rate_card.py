@@ -1,7 +1,7 @@
 """Rate cards: what a GPU-hour or node-hour costs where no bill says so, or does not yet.
 
 Belongs here: the columns and spellings of a rate card. Does not: which rule prices which node (dbt, room `rates`); contradicting
-rules (expectations/raw.py).
+rules (expectations/doors).
 """
 
 from __future__ import annotations

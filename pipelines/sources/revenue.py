@@ -1,7 +1,7 @@
 """Revenue: what 1,000 requests to an endpoint earn, as the business states it, by UTC day.
 
 Belongs here: the columns and spellings of the file, and what makes a row usable. Does not: the revenue of a day and the margin (dbt);
-rates that contradict each other (expectations/raw.py sees all files at once).
+rates that contradict each other (expectations/doors sees all files at once).
 """
 
 from __future__ import annotations
