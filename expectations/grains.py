@@ -23,6 +23,8 @@ GRAINS: dict[str, tuple[str, ...]] = {
         "cost_class",
         "component",
         "reason",
+        "sharing",
+        "is_unmeasured",
         "stage",
     ),
     "fct_commitment_coverage": ("usage_date", "usage_hour", "source", "service", "region", "instance_family"),
@@ -54,7 +56,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_cost_estimate": ("usage_date", "node_key", "workload_key", "attempt_key", "cost_class", "pricing_status"),
     "fct_data_quality": ("usage_date", "subject", "measure"),
     "fct_energy": ("usage_date", "node_key", "holder", "attempt_key"),
-    "fct_gpu_utilization": ("usage_hour", "node", "gpu_key"),
+    "fct_gpu_utilization": ("usage_hour", "gpu_key"),
     "fct_gpu_utilization_daily": ("usage_date", "gpu_key"),
     "fct_idle_cost": (
         "usage_date",
