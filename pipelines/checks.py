@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import ApportionError, GateError
 from pipelines.published_tables import published_tables
+from pipelines.release import standing_release
 from pipelines.settings import Settings
 from pipelines.source import Delivery, Window
 from pipelines.warehouse import connect
@@ -137,7 +138,7 @@ def run_suites(settings: Settings, gate: str, suites: Sequence[TableSuite]) -> C
         with open_validator(settings) as validator:
             for suite in suites:
                 results += _run(validator, suite)
-    return CheckReport(gate, tuple(results), _standing(settings))
+    return CheckReport(gate, tuple(results), standing_release(settings))
 
 
 def _run(validator: Validator, suite: TableSuite) -> list[CheckResult]:
@@ -225,13 +226,3 @@ def _failure(suite: TableSuite, expectation: str, why: str) -> CheckResult:
 def _first_line(message: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] if lines else "unknown reason"
-
-
-def _standing(settings: Settings) -> str | None:
-    from pipelines.publish import current_release
-
-    try:
-        release = current_release(settings)
-    except ApportionError:
-        return None
-    return release["release_id"] if release else None
