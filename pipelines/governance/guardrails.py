@@ -68,10 +68,10 @@ class Guardrail(Dated):
             raise ValueError(f"`match` has no usable value for {empty[0]}")
         return self
 
-    def row(self, rank: int) -> tuple[object, ...]:
+    def row(self) -> tuple[object, ...]:
         """Its row of policy.guardrails; lists as `|a|b|`."""
         return (
-            self.id, rank, self.kind, self.action, self.limit, self.threshold_ratio, self.floor_usd, self.window_days, self.valid_from,
+            self.id, self.kind, self.action, self.limit, self.threshold_ratio, self.floor_usd, self.window_days, self.valid_from,
             self.valid_to, self.remedy or None, _listed(self.keys), _listed(self.allowed), *(_listed(self.match.get(column)) for column in COLUMNS),  # type: ignore[call-overload]
         )  # fmt: skip
 
@@ -85,10 +85,10 @@ def write_guardrails(connection: duckdb.DuckDBPyConnection, entries: Sequence[Gu
     columns = ", ".join(f"match_{column} varchar" for column in COLUMNS)
     tables = {
         "guardrails": (
-            "guardrail_id varchar, guardrail_rank bigint, guardrail_kind varchar, guardrail_action varchar, limit_value decimal(38,12),"
+            "guardrail_id varchar, guardrail_kind varchar, guardrail_action varchar, limit_value decimal(38,12),"
             " threshold_ratio decimal(9,6), floor_usd decimal(38,12), window_days bigint, valid_from date, valid_to date, remedy varchar,"
             f" required_keys varchar, allowed varchar, {columns}",
-            [entry.row(rank) for rank, entry in enumerate(entries)],
+            [entry.row() for entry in entries],
         ),
         "guardrail_allowed": (
             "guardrail_id varchar, pattern varchar",
