@@ -20,21 +20,7 @@ hours as (
 
 ),
 
-frontier as (
-
-    select max(hour_from) as hour_from from hours where is_observed
-
-),
-
-ranked as (
-
-    select
-        hours.*,
-        row_number() over (partition by gpu_key, is_observed order by hour_from desc) as recency,
-        {{ hour_streak('gpu_key, is_low') }} as streak
-    from hours
-
-),
+{{ low_streaks('hours', 'is_low') }},
 
 latest as (
 

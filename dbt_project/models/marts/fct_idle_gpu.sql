@@ -22,22 +22,7 @@ hours as (
 
 ),
 
-frontier as (
-
-    select max(hour_from) as hour_from from hours where is_observed
-
-),
-
-ranked as (
-
-    select
-        hours.*,
-        row_number() over (partition by gpu_key, is_observed order by hour_from desc) as recency,
-        row_number() over (partition by gpu_key, pricing_status = 'priced' order by hour_from desc) as priced_recency,
-        {{ hour_streak('gpu_key, is_idle') }} as streak
-    from hours
-
-),
+{{ low_streaks('hours', 'is_idle') }},
 
 latest as (
 
@@ -49,8 +34,12 @@ latest as (
 prices as (
 
     select gpu_key, cast(cost_usd as double) * 3600 / cast(billed_seconds as double) as cost_per_hour_usd
-    from ranked
-    where pricing_status = 'priced' and priced_recency = 1 and billed_seconds > 0
+    from (
+        select *, row_number() over (partition by gpu_key order by hour_from desc) as priced_recency
+        from hours
+        where pricing_status = 'priced'
+    ) as priced_hours
+    where priced_recency = 1 and billed_seconds > 0
 
 ),
 
