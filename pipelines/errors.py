@@ -5,7 +5,6 @@ Belongs here: exception classes and their exit codes. Does not: anything that ca
 
 from __future__ import annotations
 
-EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_GATE = 3
