@@ -40,6 +40,11 @@ def no_rows(title: str, query: str, *, column: str | None = None, severity: Seve
     return gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, severity=severity, meta=_meta(title, column))
 
 
+def none_where(title: str, condition: str, shown: str, *, column: str | None = None, severity: Severity = "critical") -> Expectation:
+    """An expectation that ``condition`` holds for no checked row; ``shown``: the columns of an example."""
+    return no_rows(title, f"select {shown} from {{batch}} where {condition}", column=column, severity=severity)  # noqa: S608
+
+
 def _meta(title: str, column: str | None) -> dict[str, Any]:
     return {"title": title, "column": column}
 

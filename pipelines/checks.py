@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import ApportionError, GateError
 from pipelines.published_tables import published_tables
+from pipelines.release import standing_release
 from pipelines.settings import Settings
 from pipelines.source import Delivery, Window
 from pipelines.warehouse import connect
@@ -91,7 +92,8 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
         deliveries: every delivery that counts (the raw relations may show some of them only).
         window: the days that the night asks for; those of them that are not dirty need no rows.
     """
-    from expectations.raw import Delivered, Door, raw_suites
+    from expectations.doors.shared import Delivered, Door
+    from expectations.raw import raw_suites
 
     with connect(settings, read_only=True) as connection:
         dirty = {day for (day,) in connection.execute("select usage_date from ops.dirty_days").fetchall()}
@@ -113,7 +115,8 @@ def run_door(settings: Settings, deliveries: Sequence[Delivery], window: Window)
 
 def run_exit(settings: Settings, dirty_days: Collection[dt.date]) -> CheckReport:
     """Check the schema ``published`` for ``dirty_days``; no connection may be open to the warehouse."""
-    from expectations.published import GRAINS, published_suites
+    from expectations.grains import GRAINS
+    from expectations.published import published_suites
 
     with connect(settings, read_only=True) as connection:
         tables = published_tables(connection)
@@ -121,7 +124,7 @@ def run_exit(settings: Settings, dirty_days: Collection[dt.date]) -> CheckReport
         raise GateError(
             f"table {unknown[0]} has no expectations",
             where=f"published.{unknown[0]}",
-            remedy="state its grain in expectations/published.py",
+            remedy="state its grain in expectations/grains.py",
         )
     return run_suites(settings, "exit", published_suites(tables, dirty_days))
 
@@ -135,7 +138,7 @@ def run_suites(settings: Settings, gate: str, suites: Sequence[TableSuite]) -> C
         with open_validator(settings) as validator:
             for suite in suites:
                 results += _run(validator, suite)
-    return CheckReport(gate, tuple(results), _standing(settings))
+    return CheckReport(gate, tuple(results), standing_release(settings))
 
 
 def _run(validator: Validator, suite: TableSuite) -> list[CheckResult]:
@@ -223,13 +226,3 @@ def _failure(suite: TableSuite, expectation: str, why: str) -> CheckResult:
 def _first_line(message: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] if lines else "unknown reason"
-
-
-def _standing(settings: Settings) -> str | None:
-    from pipelines.publish import current_release
-
-    try:
-        release = current_release(settings)
-    except ApportionError:
-        return None
-    return release["release_id"] if release else None

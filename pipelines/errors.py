@@ -1,11 +1,10 @@
 """The errors a user can meet. Each says what happened, where, why, and how to mend it.
 
-Belongs here: exception classes and their exit codes. Does not: anything that catches them (cli.py does).
+Belongs here: exception classes and their exit codes. Does not: anything that catches them (pipelines/cli does).
 """
 
 from __future__ import annotations
 
-EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_GATE = 3

@@ -6,32 +6,18 @@ rule does (dbt_project/), the rest of the policy (policy.py).
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Literal
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from pipelines.rules import Dated, write_relation
 
 SplitMethod = Literal["gpu_only", "weights_9_1", "base_price", "fixed_95_3_2", "price_list"]
 
 
-class _Dated(BaseModel):
-    """A rule that holds from a UTC day (inclusive) to another (exclusive)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    valid_from: dt.date | None = None
-    valid_to: dt.date | None = None
-
-    @model_validator(mode="after")
-    def _has_a_length(self) -> _Dated:
-        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValueError("valid_to (exclusive) must be after valid_from")
-        return self
-
-
-class SharingRule(_Dated):
+class SharingRule(Dated):
     """GPUs that several holders use at once. Without ``pool`` and ``hostname``: every node. The first rule that matches a node wins.
 
     replicas: shares into which each GPU is cut (the device plugin's ``replicas``); without it the holders present share it.
@@ -51,7 +37,7 @@ class SharingRule(_Dated):
         return self
 
 
-class NodeSplitRule(_Dated):
+class NodeSplitRule(Dated):
     """How the price of a pool's (or provider's) nodes is split between GPUs and host. The first rule that matches a node wins."""
 
     pool: str | None = None
@@ -61,20 +47,14 @@ class NodeSplitRule(_Dated):
 
 def write_gpu_rules(connection: duckdb.DuckDBPyConnection, sharing: Sequence[SharingRule], node_split: Sequence[NodeSplitRule]) -> None:
     """Replace ``policy.gpu_sharing_rules`` and ``policy.node_split_rules``; rule_rank counts from 0 in the policy's order."""
-    connection.execute(
-        "create or replace table policy.gpu_sharing_rules (rule_rank bigint, pool varchar, hostname varchar, strategy varchar,"
-        " replicas bigint, split varchar, valid_from date, valid_to date)"
-    )
-    connection.execute(
-        "create or replace table policy.node_split_rules (rule_rank bigint, pool varchar, provider varchar, method varchar,"
-        " valid_from date, valid_to date)"
-    )
     shared = [
         (n, r.pool, r.hostname and r.hostname.lower(), r.strategy, r.replicas, r.split, r.valid_from, r.valid_to)
         for n, r in enumerate(sharing)
     ]
+    columns = (
+        "rule_rank bigint, pool varchar, hostname varchar, strategy varchar, replicas bigint, split varchar, valid_from date, valid_to date"
+    )
+    write_relation(connection, "gpu_sharing_rules", columns, shared)
     split = [(n, r.pool, r.provider, r.method, r.valid_from, r.valid_to) for n, r in enumerate(node_split)]
-    if shared:
-        connection.executemany("insert into policy.gpu_sharing_rules values (?, ?, ?, ?, ?, ?, ?, ?)", shared)
-    if split:
-        connection.executemany("insert into policy.node_split_rules values (?, ?, ?, ?, ?, ?)", split)
+    columns = "rule_rank bigint, pool varchar, provider varchar, method varchar, valid_from date, valid_to date"
+    write_relation(connection, "node_split_rules", columns, split)

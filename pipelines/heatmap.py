@@ -15,8 +15,9 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from pipelines.errors import UsageError
-from pipelines.idle import Span, _asked
+from pipelines.idle import Span
 from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 SCALE = ("#ffffe5", "#fee391", "#fe9929", "#cc4c02", "#662506")  # idle up to 20, 40, 60, 80, 100 %
@@ -31,7 +32,7 @@ def heatmap(settings: Settings, span: Span, out: Path, *, most_gpus: int = 200) 
     Returns what was drawn. Raises UsageError where nothing is published for the span or the folder does not exist.
     """
     with open_release(settings) as connection:
-        rows = _asked(
+        rows = rows_of(
             connection,
             # of days without a bill the measured activity has to do
             "select usage_date, node, pool, gpu_key, coalesce(idle_ratio, 1 - activity_ratio) as idle, activity_ratio, known_ratio, cost_usd,"  # noqa: S608

@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import UsageError
-from pipelines.report import open_release, rows_of, usd
+from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 NOBODY = "(nobody)"
@@ -55,14 +56,14 @@ def idle(settings: Settings, span: Span) -> dict[str, Any]:
     """
     with open_release(settings) as connection:
         asked = span.values | {"team": span.team}
-        (total,) = _asked(
+        (total,) = rows_of(
             connection,
             f"select min(usage_date) as first_day, max(usage_date) as last_day from dim_date where {span.where}",  # noqa: S608
             span.values,
         )
         if total["first_day"] is None:
             raise UsageError("no day of this span is published", remedy="ask for days that `apportion nightly` has computed")
-        (spend,) = _asked(
+        (spend,) = rows_of(
             connection,
             f"select coalesce(sum(effective_cost), 0) as spend_usd from fct_cost_allocation where stage = 'allocated' and {span.where}",  # noqa: S608
             span.values,
@@ -82,19 +83,13 @@ def idle(settings: Settings, span: Span) -> dict[str, Any]:
                 " coalesce(sum(run_cost_usd) filter (is_rolled_back is null), 0) as rollback_unknown_usd, count(*) as attempts"
                 " from fct_run_attempt_cost where attempt_key <> '' group by outcome order by outcome",
             ),
-            "gpus": _asked(
+            "gpus": rows_of(
                 connection,
                 f"select * from fct_idle_gpu where {span.owned} order by idle_cost_usd desc nulls last, gpu_key",  # noqa: S608
                 {"team": span.team},  # noqa: S608
             ),
         }
     return found
-
-
-def _asked(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, values)
-    names = [d[0] for d in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _summed(
@@ -105,7 +100,7 @@ def _summed(
         f"select {names}, sum(cost_usd) as cost_usd, sum(gpu_seconds) as gpu_seconds from fct_idle_cost"  # noqa: S608
         f" where {span.where} and {span.owned} and {where} group by {names} order by cost_usd desc, {names}"
     )
-    return _asked(connection, query, values)
+    return rows_of(connection, query, values)
 
 
 def idle_lines(found: dict[str, Any], rows: int = 20) -> list[str]:

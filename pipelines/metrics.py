@@ -14,6 +14,8 @@ import duckdb
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipelines.repeated import repeated
+from pipelines.rules import write_relation
 from pipelines.settings import REPOSITORY
 
 FILE = REPOSITORY / "dbt_project" / "metrics.yml"
@@ -63,7 +65,7 @@ class MetricsFile(BaseModel):
     @model_validator(mode="after")
     def _is_unambiguous(self) -> MetricsFile:
         for what, values in (("name", [m.name for m in self.metrics]), ("column", [f"{m.table}.{m.column}" for m in self.metrics])):
-            if twice := sorted({value for value in values if values.count(value) > 1}):
+            if twice := repeated(values):
                 raise ValueError(f"defined twice, by {what}: {', '.join(twice)}")
         return self
 
@@ -76,15 +78,15 @@ def load_metrics(path: Path = FILE) -> MetricsFile:
 
 def write_metrics(connection: duckdb.DuckDBPyConnection) -> None:
     """Replace ``policy.metrics``, which dim_metric publishes."""
-    connection.execute(
-        "create or replace table policy.metrics (metric varchar, label varchar, description varchar, numerator varchar, denominator varchar,"
-        " scale bigint, unit varchar, is_additive boolean, table_name varchar, column_name varchar, page varchar)"
+    columns = (
+        "metric varchar, label varchar, description varchar, numerator varchar, denominator varchar, scale bigint, unit varchar,"
+        " is_additive boolean, table_name varchar, column_name varchar, page varchar"
     )
     rows = [
         (m.name, m.label, m.description, m.numerator, m.denominator, m.scale, m.unit, m.is_additive, m.table, m.column, m.page)
         for m in load_metrics().metrics
     ]
-    connection.executemany("insert into policy.metrics values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    write_relation(connection, "metrics", columns, rows)
 
 
 def resolved(text: str) -> str:

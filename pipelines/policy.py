@@ -5,7 +5,6 @@ Belongs here: validation of policy.yml. Does not: any rule (they are values ther
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 from decimal import Decimal
@@ -21,6 +20,8 @@ from pipelines.governance import Governance
 from pipelines.gpu_rules import NodeSplitRule, SharingRule, SplitMethod, write_gpu_rules
 from pipelines.metrics import write_metrics
 from pipelines.price_list import PriceListEntry, regress, write_price_list
+from pipelines.repeated import repeated
+from pipelines.rules import Dated, write_relation
 from pipelines.tag_rules import TagRepair, TagRule, unique_repairs, write_tag_rules
 
 CanonicalKey = Literal[
@@ -51,7 +52,7 @@ class AttributionRules(BaseModel):
     unmatched_negation: Literal["block", "warn"] = "block"
 
 
-class DistributionRule(BaseModel):
+class DistributionRule(Dated):
     """One zero-sum rule: which dollars that reached no workload are handed out, to whom, and by what weight.
 
     match: column -> wanted values (``*``: any, but filled); all columns must hold. The first rule of the file that matches takes the row.
@@ -60,8 +61,6 @@ class DistributionRule(BaseModel):
     is a named owner).
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     id: str = Field(pattern="^[a-z][a-z0-9_]*$")
     description: str = ""
     match: dict[DistributionColumn, list[str]] = Field(min_length=1)
@@ -69,8 +68,6 @@ class DistributionRule(BaseModel):
     within: list[DistributionScope] = Field(default_factory=list)
     by: Literal["even", "cost", "gpu_hours", "fixed"]
     shares: dict[str, Decimal] = Field(default_factory=dict)
-    valid_from: dt.date | None = None
-    valid_to: dt.date | None = None
 
     @field_validator("match")
     @classmethod
@@ -87,8 +84,6 @@ class DistributionRule(BaseModel):
             raise ValueError("shares are greater than 0, with at most six decimals")
         if self.by == "fixed" and self.within:
             raise ValueError("`within` does not go with `by: fixed`: the shares name the recipients")
-        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValueError("valid_to (exclusive) must be after valid_from")
         return self
 
 
@@ -111,8 +106,8 @@ class Policy(BaseModel):
     @classmethod
     def _ids_are_unique(cls, rules: list[DistributionRule]) -> list[DistributionRule]:
         ids = [rule.id for rule in rules]
-        if repeated := sorted({name for name in ids if ids.count(name) > 1}):
-            raise ValueError(f"rule {repeated[0]} stands twice; ids are unique")
+        if twice := repeated(ids):
+            raise ValueError(f"rule {twice[0]} stands twice; ids are unique")
         return rules
 
     @field_validator("price_list")
@@ -149,8 +144,7 @@ class Policy(BaseModel):
             "unmatched_negation": rules.unmatched_negation,
         }
         connection.execute("create schema if not exists policy")
-        connection.execute("create or replace table policy.parameters (parameter_name varchar, parameter_value varchar)")
-        connection.executemany("insert into policy.parameters values (?, ?)", sorted(parameters.items()))
+        write_relation(connection, "parameters", "parameter_name varchar, parameter_value varchar", sorted(parameters.items()))
         write_tag_rules(connection, self.tags, self.tags_repairs)
         write_gpu_rules(connection, self.sharing, self.node_split)
         write_price_list(connection, self.price_list)
@@ -160,27 +154,20 @@ class Policy(BaseModel):
 
     def _write_distribution(self, connection: duckdb.DuckDBPyConnection) -> None:
         """The distribution rules as relations; stated shares as whole numbers of millionths."""
-        scopes = ", ".join(f"within_{scope} boolean" for scope in DISTRIBUTION_SCOPES)
-        connection.execute(
-            "create or replace table policy.distribution_rules (rule_id varchar, rule_rank bigint, recipient varchar, weight varchar,"
-            f" condition_columns bigint, valid_from date, valid_to date, {scopes})"
-        )
-        connection.execute(
-            "create or replace table policy.distribution_conditions (rule_id varchar, column_name varchar, wanted_value varchar)"
-        )
-        connection.execute(
-            "create or replace table policy.distribution_shares (rule_id varchar, recipient_key varchar, share_weight bigint)"
-        )
         rules = [
             (r.id, rank, r.to, r.by, len(r.match), r.valid_from, r.valid_to, *(scope in r.within for scope in DISTRIBUTION_SCOPES))
             for rank, r in enumerate(self.distribution)
         ]
         conditions = [(r.id, column, value) for r in self.distribution for column, values in sorted(r.match.items()) for value in values]
         shares = [(r.id, key, int(share * 1_000_000)) for r in self.distribution for key, share in sorted(r.shares.items())]
-        for name, rows in (("rules", rules), ("conditions", conditions), ("shares", shares)):
-            if rows:
-                marks = ", ".join("?" for _ in rows[0])
-                connection.executemany(f"insert into policy.distribution_{name} values ({marks})", rows)  # noqa: S608
+        scopes = ", ".join(f"within_{scope} boolean" for scope in DISTRIBUTION_SCOPES)
+        columns = (
+            "rule_id varchar, rule_rank bigint, recipient varchar, weight varchar, condition_columns bigint, valid_from date, valid_to date,"
+            f" {scopes}"
+        )
+        write_relation(connection, "distribution_rules", columns, rules)
+        write_relation(connection, "distribution_conditions", "rule_id varchar, column_name varchar, wanted_value varchar", conditions)
+        write_relation(connection, "distribution_shares", "rule_id varchar, recipient_key varchar, share_weight bigint", shares)
 
 
 def load_policy(path: Path) -> Policy:

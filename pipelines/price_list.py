@@ -15,6 +15,8 @@ from fractions import Fraction
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipelines.rules import write_relation
+
 MICRO = 1_000_000
 VCPU, MEMORY = "vCPU", "GiB of memory"
 
@@ -55,17 +57,11 @@ class Weight:
 
 def write_price_list(connection: duckdb.DuckDBPyConnection, entries: Sequence[PriceListEntry]) -> None:
     """Replace ``policy.price_list_weights`` by the weights of ``entries``, and ``policy.price_list_machines`` by those with GPUs; without entries both are empty."""
-    connection.execute(
-        "create or replace table policy.price_list_weights (resource varchar, gpu_model varchar, weight bigint, is_zeroed boolean)"
-    )
-    if entries:
-        rows = [(w.resource, w.gpu_model, w.micro_usd, w.is_zeroed) for w in regress(entries)]
-        connection.executemany("insert into policy.price_list_weights values (?, ?, ?, ?)", rows)
-    connection.execute(
-        "create or replace table policy.price_list_machines (machine varchar, gpu_model varchar, gpus bigint, hourly_price decimal(38, 12))"
-    )
-    if machines := [(e.name, model_words(e.gpu_model), e.gpus, e.hourly_price) for e in entries if e.gpu_model]:
-        connection.executemany("insert into policy.price_list_machines values (?, ?, ?, ?)", machines)
+    weights = [(w.resource, w.gpu_model, w.micro_usd, w.is_zeroed) for w in regress(entries)] if entries else []
+    write_relation(connection, "price_list_weights", "resource varchar, gpu_model varchar, weight bigint, is_zeroed boolean", weights)
+    machines = [(e.name, model_words(e.gpu_model), e.gpus, e.hourly_price) for e in entries if e.gpu_model]
+    columns = "machine varchar, gpu_model varchar, gpus bigint, hourly_price decimal(38, 12)"
+    write_relation(connection, "price_list_machines", columns, machines)
 
 
 def model_words(name: str) -> str:

@@ -129,6 +129,15 @@ def current_release(settings: Settings) -> dict[str, Any] | None:
     return marker
 
 
+def standing_release(settings: Settings) -> str | None:
+    """The id of the release that BI reads; ``None`` before the first, and where it cannot be read."""
+    try:
+        release = current_release(settings)
+    except ApportionError:
+        return None
+    return release["release_id"] if release else None
+
+
 def current(settings: Settings) -> Release | None:
     """The current release as the next one builds on it; ``None`` where there is none or its marker cannot be read."""
     link = settings.published / CURRENT

@@ -26,13 +26,6 @@ def open_release(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def rows_of(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    """A query's rows as dicts, column -> value."""
-    cursor = connection.execute(query)
-    names = [d[0] for d in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def night_result(night: Any) -> dict[str, Any]:
     """What a night computed and published."""
     from pipelines.history.words import night_told

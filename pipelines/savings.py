@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.errors import UsageError
 from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 NOBODY = "(nobody)"
@@ -28,15 +29,14 @@ def find_levers(connection: duckdb.DuckDBPyConnection, *, team: str | None = Non
     kinds = [name for (name,) in connection.execute("select distinct lever_kind from fct_lever order by 1").fetchall()]
     if kind is not None and kind not in kinds:
         raise UsageError(f"no lever of kind {kind!r} in this release", remedy=f"there are: {', '.join(kinds) or 'none'}")
-    cursor = connection.execute(
+    rows = rows_of(
+        connection,
         "with shown as (select *, row_number() over (partition by coalesce(overlap_group, lever_kind || '/' || scope_type || '/' || scope)"
         " order by saving_usd_per_month desc, lever_kind, scope) = 1 as is_counted from fct_lever"
         " where ($team is null or coalesce(team, '') = $team) and ($kind is null or lever_kind = $kind))"
         " select * from shown order by saving_usd_per_month desc, lever_kind, scope_type, scope, team, environment",
         {"team": team, "kind": kind},
     )
-    names = [column[0] for column in cursor.description or []]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in rows:
         row["evidence"] = json.loads(row["evidence"])
     counted = [row for row in rows if row["is_counted"]]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipelines.alerting.routes import AlertSettings
 from pipelines.errors import UsageError
+from pipelines.repeated import repeated
 from pipelines.source import Source, SourceConfig, source_kinds
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -64,7 +65,7 @@ class SettingsFile(BaseModel):
     @classmethod
     def _names_are_unique(cls, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
         names = [str(entry.get("name")) for entry in value]
-        twice = sorted({n for n in names if names.count(n) > 1})
+        twice = repeated(names)
         if twice:
             raise ValueError(f"source names must be unique: {', '.join(twice)}")
         return value

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import duckdb
-
 from pipelines.errors import UsageError
 from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 REASONS = {
@@ -26,12 +25,12 @@ PARTS = ("price", "volume", "mix", "utilization", "other")
 def budgets(settings: Settings, budget: str | None = None) -> dict[str, Any]:
     """Every budget's periods, the current one first, with the back-test of its forecast. ``budget``: only this id; UsageError where there is none."""
     with open_release(settings) as connection:
-        found = _asked(
+        found = rows_of(
             connection,
             "select * from fct_budget_status where $budget is null or budget_id = $budget order by period_start desc, budget_id",
             {"budget": budget},
         )
-        tests = _asked(
+        tests = rows_of(
             connection,
             "select * from fct_forecast_backtest where series_kind = 'budget' and ($budget is null or series = $budget)"
             " order by series, horizon_days",
@@ -45,7 +44,7 @@ def budgets(settings: Settings, budget: str | None = None) -> dict[str, Any]:
 def anomalies(settings: Settings, incident: str | None = None) -> dict[str, Any]:
     """Incidents, the latest first. ``incident``: only this id; UsageError where there is none."""
     with open_release(settings) as connection:
-        found = _asked(
+        found = rows_of(
             connection,
             "select * from fct_spend_anomaly where $incident is null or incident_id = $incident order by since_date desc, incident_id",
             {"incident": incident},
@@ -53,12 +52,6 @@ def anomalies(settings: Settings, incident: str | None = None) -> dict[str, Any]
     if incident is not None and not found:
         raise UsageError(f"no incident {incident!r}", remedy="`apportion anomalies --json` lists them")
     return {"anomalies": found}
-
-
-def _asked(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, values)
-    names = [d[0] for d in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def budgets_lines(found: dict[str, Any]) -> list[str]:

@@ -15,6 +15,9 @@ from typing import Annotated, Literal, get_args
 import duckdb
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from pipelines.repeated import repeated
+from pipelines.rules import Dated, write_relation
+
 RepairedKey = Literal["team", "model", "environment", "project"]
 RepairColumn = Literal["workload_key", "resource_id", "pool", "namespace", "cluster", "service", "account_id", "source"]
 # Most selective first: the first that a repair names is the one by which its rows are looked up.
@@ -29,21 +32,6 @@ _RELATIONS = {
     " valid_from date, valid_to date, reason varchar, author varchar, matches varchar, lead_column varchar, lead_value varchar, "
     + ", ".join(f"{column} varchar" for column in REPAIR_COLUMNS),
 }
-
-
-class Dated(BaseModel):
-    """Something that holds from ``valid_from`` (None: always did) up to, but not on, ``valid_to`` (None: still does). UTC days."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    valid_from: dt.date | None = None
-    valid_to: dt.date | None = None
-
-    @model_validator(mode="after")
-    def _holds_on_a_day(self) -> Dated:
-        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValueError("valid_to (exclusive) must be after valid_from")
-        return self
 
 
 def _named(value: object) -> object:
@@ -156,8 +144,8 @@ def _refuse_overlaps(what: str, rules: Iterable[tuple[str, Dated]]) -> None:
 def unique_repairs(repairs: list[TagRepair]) -> list[TagRepair]:
     """The repairs, if each has an id of its own; ValueError where one stands twice."""
     ids = [repair.id for repair in repairs]
-    if repeated := sorted({name for name in ids if ids.count(name) > 1}):
-        raise ValueError(f"repair {repeated[0]} stands twice; ids are unique")
+    if twice := repeated(ids):
+        raise ValueError(f"repair {twice[0]} stands twice; ids are unique")
     return repairs
 
 
@@ -179,7 +167,4 @@ def write_tag_rules(connection: duckdb.DuckDBPyConnection, tags: Mapping[str, Ta
         "tag_repairs": [row for rank, repair in enumerate(repairs) for row in repair.rows(rank, folded_keys)],
     }
     for name, columns in _RELATIONS.items():
-        connection.execute(f"create or replace table policy.{name} ({columns})")
-        if rows[name]:
-            marks = ", ".join("?" for _ in rows[name][0])
-            connection.executemany(f"insert into policy.{name} values ({marks})", rows[name])  # noqa: S608
+        write_relation(connection, name, columns, rows[name])

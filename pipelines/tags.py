@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import duckdb
-
 from pipelines.errors import UsageError
 from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 from pipelines.tag_rules import REPAIRED_KEYS
 
@@ -43,45 +42,43 @@ def tags(settings: Settings, question: Question) -> dict[str, Any]:
     span = "($first is null or usage_date >= $first) and ($last is null or usage_date <= $last)"
     wanted = {"key": question.missing}
     with open_release(settings) as connection:
-        (days,) = _asked(connection, f"select min(usage_date) as first_day, max(usage_date) as last_day from dim_date where {span}", values)  # noqa: S608
+        (days,) = rows_of(
+            connection,
+            f"select min(usage_date) as first_day, max(usage_date) as last_day from dim_date where {span}",  # noqa: S608
+            values,
+        )
         if days["first_day"] is None:
             raise UsageError("no day of this span is published", remedy="ask for days that `apportion nightly` has computed")
         return {
             **days,
             "missing": question.missing,
-            "coverage": _asked(
+            "coverage": rows_of(
                 connection,
                 "select tag_key, evidence_level, sum(cost_usd) as cost_usd, sum(positive_cost_usd) as positive_cost_usd,"  # noqa: S608
                 " sum(negative_cost_usd) as negative_cost_usd, sum(charge_count)::bigint as charge_count from fct_tag_coverage"
                 f" where {span} and ($key is null or tag_key = $key) group by all order by tag_key, positive_cost_usd desc, evidence_level",
                 values | wanted,
             ),
-            "untagged": _asked(
+            "untagged": rows_of(
                 connection,
                 "select * from fct_untagged_spend where $key is null or tag_key = $key"
                 " order by tag_key, positive_cost_usd desc, subject_type, subject, account_id, source, cluster, charge_category",
                 wanted,
             ),
-            "repairs": _asked(
+            "repairs": rows_of(
                 connection,
                 "select rule_name, canonical_key, canonical_value, valid_from, valid_to, is_override, author, reason, repaired_positive_cost_usd,"
                 " repaired_cost_usd, first_usage_date, last_usage_date from dim_tag_policy where rule_kind = 'repair'"
                 " and ($key is null or canonical_key = $key) order by repaired_positive_cost_usd desc, rule_name, canonical_key",
                 wanted,
             ),
-            "guardrails": _asked(
+            "guardrails": rows_of(
                 connection,
                 "select * from fct_guardrail_violation where $key is null or tag_key = $key"
                 " order by action, verdict, cost_usd desc, guardrail_id, subject, tag_key",
                 wanted,
             ),
         }
-
-
-def _asked(connection: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, values)
-    names = [d[0] for d in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def tag_lines(found: dict[str, Any], rows: int = 10) -> list[str]:

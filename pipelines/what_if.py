@@ -15,7 +15,8 @@ from math import ceil
 from typing import Any
 
 from pipelines.errors import UsageError
-from pipelines.report import open_release, rows_of, usd
+from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 HOURS_PER_MONTH = Decimal(730)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -50,7 +51,7 @@ TABLES = {
     "fct_charge_bucket": f"usage_date date, bucket_key varchar, source varchar, service varchar, {_COST}, compute_kind varchar",
     "fct_cost_allocation": "usage_date date, bucket_key varchar, source varchar, service varchar, workload_key varchar, attempt_key varchar,"
     f" team varchar, cost_class varchar, route varchar, component varchar, reason varchar, stage varchar, distribution_key varchar, {_COST},"
-    " node varchar, line_item_type varchar, window_start timestamp, window_end timestamp",
+    " node varchar, line_item_type varchar, window_start timestamp, window_end timestamp, sharing varchar, is_unmeasured boolean",
     "fct_commitment_coverage": "usage_date date, usage_hour timestamp, source varchar, service varchar, region varchar, instance_family varchar,"
     " on_demand_cost_usd decimal(38,12)",
     "fct_commitment_daily": "usage_date date, source varchar, commitment_kind varchar, commitment_id varchar, committed_cost_usd decimal(38,12),"
@@ -170,141 +171,18 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         if columns.startswith("usage_date"):
             connection.execute(f"delete from published.{table} where usage_date = ?", [day])  # noqa: S608
     service, hour = f"generation {generation}", dt.datetime.combine(day, dt.time(10))
-    rows = {
+    ledger = [
+        (day, "b1", "aws", service, "training_run/R", "R@1", None, "used", "telemetry", "gpu", None, "allocated", None, 4, "3.333333333334", 4, 5, None),
+        (day, "b1", "aws", service, None, None, None, "unallocated_idle", "telemetry", "gpu", None, "allocated", None, 6, "6.666666666667", 6, 7, None),
+        (day, "b2", "aws", service, None, None, None, "credit", "none", "other", None, "allocated", None, -1, "-1.5", -1, -1, None),
+    ]  # fmt: skip
+    rows: dict[str, list[tuple[Any, ...]]] = {
         "dim_date": [(day, day.replace(day=1))],
         "fct_charge_bucket": [
             (day, "b1", "aws", service, 10, "10.000000000001", 10, 12, None),
             (day, "b2", "aws", service, -1, "-1.5", -1, -1, None),
         ],
-        "fct_cost_allocation": [
-            (
-                day,
-                "b1",
-                "aws",
-                service,
-                "training_run/R",
-                "R@1",
-                None,
-                "used",
-                "telemetry",
-                "gpu",
-                None,
-                "allocated",
-                None,
-                4,
-                "3.333333333334",
-                4,
-                5,
-                None,
-            ),
-            (
-                day,
-                "b1",
-                "aws",
-                service,
-                None,
-                None,
-                None,
-                "unallocated_idle",
-                "telemetry",
-                "gpu",
-                None,
-                "allocated",
-                None,
-                6,
-                "6.666666666667",
-                6,
-                7,
-                None,
-            ),
-            (day, "b2", "aws", service, None, None, None, "credit", "none", "other", None, "allocated", None, -1, "-1.5", -1, -1, None),
-        ],
-        "fct_cost_daily": [
-            (
-                day,
-                None,
-                "allocated",
-                None,
-                "aws",
-                None,
-                None,
-                None,
-                None,
-                "none",
-                None,
-                None,
-                None,
-                "training_run",
-                service,
-                "used",
-                "gpu",
-                None,
-                None,
-                None,
-                None,
-                None,
-                1,
-                None,
-                4,
-                "3.333333333334",
-            ),
-            (
-                day,
-                None,
-                "allocated",
-                None,
-                "aws",
-                None,
-                None,
-                None,
-                None,
-                "none",
-                None,
-                None,
-                None,
-                None,
-                service,
-                "unallocated_idle",
-                "gpu",
-                None,
-                None,
-                None,
-                None,
-                None,
-                1,
-                None,
-                6,
-                "6.666666666667",
-            ),
-            (
-                day,
-                None,
-                "allocated",
-                None,
-                "aws",
-                None,
-                None,
-                None,
-                None,
-                "none",
-                None,
-                None,
-                None,
-                None,
-                service,
-                "credit",
-                "other",
-                None,
-                None,
-                None,
-                None,
-                None,
-                1,
-                None,
-                -1,
-                "-1.5",
-            ),
-        ],
+        "fct_cost_allocation": ledger,
         "fct_cost_estimate": [
             (day, "n1|i-1", "training_run/R", "R@1", "used", "replaced", "3.5", "3.333333333334", "-0.166666666666", None),
             (day, "n1|i-1", None, None, "unallocated_idle", "awaiting_bill", None, None, None, "no_rate"),
@@ -329,6 +207,13 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
     for table, values in rows.items():
         names = ", ".join(column for column, *_ in connection.execute(f"describe published.{table}").fetchall()[: len(values[0])])
         connection.executemany(f"insert into published.{table} ({names}) values ({', '.join('?' * len(values[0]))})", values)  # noqa: S608
+    connection.execute(
+        "insert into published.fct_cost_daily (usage_date, stage, source, owner_basis, workload_type, service, cost_class, component,"
+        " allocation_count, billed_cost_usd, cost_usd)"
+        " select usage_date, stage, source, 'none', split_part(workload_key, '/', 1), service, cost_class, component, count(*), sum(billed_cost),"
+        " sum(effective_cost) from published.fct_cost_allocation where usage_date = ? group by all order by all",
+        [day],
+    )
 
 
 def set_whole(connection: duckdb.DuckDBPyConnection, days: int, generation: int) -> None:

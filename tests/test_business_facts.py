@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from expectations.raw import Door, model_quality__measurements, revenue__rates
+from expectations.doors.shared import Door
+from expectations.doors.stated_tables import model_quality__measurements, revenue__rates
 from pipelines.planning import staged_fingerprints
 
 DAYS = [dt.date(2026, 10, n) for n in range(1, 8)]

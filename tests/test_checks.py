@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from expectations import TableSuite, no_rows
-from expectations.published import GRAINS, published_suites
+from expectations.grains import GRAINS
+from expectations.published import published_suites
 from pipelines import checks
 from pipelines.checks import CheckReport, run_door, run_exit, run_suites
 from pipelines.errors import GateError
@@ -308,14 +309,14 @@ EXIT = {
         "fct_cost_allocation",
         "critical: published.fct_cost_allocation: expect_column_values_to_not_be_null; column net_cost; 1 unexpected; for example"
         ' {"usage_date": "2026-10-01", "bucket_key": "b2", "workload_key": null, "attempt_key": null, "team": null, "cost_class": "credit",'
-        ' "component": "other", "reason": null, "stage": "allocated", "net_cost": null}',
+        ' "component": "other", "reason": null, "sharing": null, "is_unmeasured": null, "stage": "allocated", "net_cost": null}',
     ),
     "a class nobody agreed on": (
         "update published.fct_cost_allocation set cost_class = 'idle' where usage_date = '2026-10-01' and cost_class = 'unallocated_idle'",
         "fct_cost_allocation",
         "critical: published.fct_cost_allocation: expect_column_values_to_be_in_set; column cost_class; 1 unexpected; for example"
         ' {"usage_date": "2026-10-01", "bucket_key": "b1", "workload_key": null, "attempt_key": null, "team": null, "cost_class": "idle",'
-        ' "component": "gpu", "reason": null, "stage": "allocated"}',
+        ' "component": "gpu", "reason": null, "sharing": null, "is_unmeasured": null, "stage": "allocated"}',
     ),
     "an empty ledger": (
         "delete from published.fct_cost_allocation",

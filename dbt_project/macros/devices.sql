@@ -7,3 +7,6 @@ case when {{ name }} like '%:%:%' then regexp_replace(lower({{ name }}), '^0+', 
 {% macro last_segment(name) -%}
 regexp_extract(lower({{ name }}), '[^/]+$')
 {%- endmacro %}
+
+{#- The node_key that a published gpu_key begins with. -#}
+{% macro node_of_gpu(gpu_key) %}concat({{ dbt.split_part(gpu_key, "'|'", 1) }}, '|', {{ dbt.split_part(gpu_key, "'|'", 2) }}){% endmacro %}

@@ -1,4 +1,4 @@
-{#- What the governance models share: "today", single numbers of the policy's governance section, the columns of an alert and of a lever. -#}
+{#- What the governance models share: "today", single numbers of the policy's governance section, days and months, the columns of an alert and of a lever. -#}
 
 {#- The last published day: no model asks the wall clock. `dim_date`: the relation. -#}
 {% macro last_day(dim_date) %}(select max(usage_date) from {{ dim_date }}){% endmacro %}
@@ -7,6 +7,17 @@
 {% macro governance(name, type='bigint') -%}
 (select cast(parameter_value as {{ type }}) from {{ source('policy', 'governance_parameters') }} where parameter_name = '{{ name }}')
 {%- endmacro %}
+
+{#- A ratio of that section as whole millionths. -#}
+{% macro governance_ppm(name) -%}cast({{ governance(name, 'decimal(12, 6)') }} * 1000000 as bigint){%- endmacro %}
+
+{#- Whole days from one date to another. -#}
+{% macro days_between(first, second) -%}
+{{ int_div(epoch_seconds('cast(' ~ second ~ ' as timestamp)') ~ ' - ' ~ epoch_seconds('cast(' ~ first ~ ' as timestamp)'), '86400') }}
+{%- endmacro %}
+
+{#- Dollars of some days as dollars of an average month (365 / 12 days), exact, rounded once. -#}
+{% macro usd_per_month(amount, days) -%}{{ proportion(amount, '365', '12 * ' ~ days) }}{%- endmacro %}
 
 {#- What a topic's alerts have, in order. amount_usd: the dollars at stake, NULL where unknown. evidence: a JSON object with sorted keys. -#}
 {% macro alert_columns() %}{{ return([

@@ -76,6 +76,32 @@ cast(({{ int_div(second, '3600') }} + 72) % 168 as bigint)
 {#- A GPU whose last sample is more hours than this behind the latest of the fleet is silent, not idle. -#}
 {% macro silent_after_hours() %}{{ return(1) }}{% endmacro %}
 
+{#- Hours in a row of the same `keys` have the same value. -#}
+{% macro hour_streak(keys) %}hour_from - 3600 * row_number() over (partition by {{ keys }} order by hour_from){% endmacro %}
+
+{#- CTEs frontier and ranked over the relation `hours` (gpu_key, hour_from, is_observed, and `is_low`: whether the GPU did too little): the latest hour in
+    which any GPU was heard; each hour with its place among the GPU's heard hours, 1 the latest, and its streak of low hours. -#}
+{% macro low_streaks(hours, is_low) -%}
+frontier as (
+
+    select max(hour_from) as hour_from from {{ hours }} where is_observed
+
+),
+
+ranked as (
+
+    select
+        {{ hours }}.*,
+        row_number() over (partition by gpu_key, is_observed order by hour_from desc) as recency,
+        {{ hour_streak('gpu_key, ' ~ is_low) }} as streak
+    from {{ hours }}
+
+)
+{%- endmacro %}
+
+{#- The latest of a node's rows of dim_node is 1. -#}
+{% macro node_recency() %}row_number() over (partition by node_key order by valid_from desc nulls last, valid_to desc nulls first){% endmacro %}
+
 {#- The node of each charge bucket that is a node's, and the team that answers for its pool. -#}
 {% macro bucket_owners(bucket_nodes, nodes, tag_sets) -%}
     select bucket_nodes.usage_date, bucket_nodes.bucket_key, nodes.gpu_model, tag_sets.team

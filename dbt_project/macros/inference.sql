@@ -160,3 +160,36 @@ cast(cast({{ requests }} as decimal(18, 0)) * cast({{ rate }} as decimal(18, 6))
                 {%- for sign in [':', '@', '/', '-'] %}concat({{ measured }}.model, '{{ sign }}', {{ measured }}.model_version){% if not loop.last %}, {% endif %}{% endfor %}))
         )
 {%- endmacro %}
+
+{#- CTE rows: for each `key` of the relation `served` the measurements of the version that was served, as of its column `day`; recency 1 is what it goes by.
+    `wanted`: a condition on a measurement. -#}
+{% macro served_qualities(served, measurements, key, day, wanted=none) -%}
+select
+        {% for column in key %}{{ served }}.{{ column }},
+        {% endfor -%}
+        measured.quality,
+        measured.metric as quality_metric,
+        measured.evaluation_set as quality_evaluation_set,
+        measured.is_higher_better as quality_is_higher_better,
+        measured.measured_at as quality_measured_at,
+        row_number() over (
+            partition by {% for column in key %}{{ served }}.{{ column }}{{ ', ' if not loop.last }}{% endfor %} order by measured.measured_at desc, measured.metric, measured.evaluation_set
+        ) as recency
+    from {{ served }}
+    inner join {{ measurements }} as measured
+        on measured.valid_from <= {{ served }}.{{ day }}
+        and (measured.valid_to is null or measured.valid_to > {{ served }}.{{ day }})
+        and {{ is_version_served(served, 'measured') }}
+        {%- if wanted %}
+        and {{ wanted }}
+        {%- endif %}
+{%- endmacro %}
+
+{#- What a row publishes of the measurement that it goes by. -#}
+{% macro quality_columns(qualities) -%}
+{{ qualities }}.quality,
+    {{ qualities }}.quality_metric,
+    {{ qualities }}.quality_evaluation_set,
+    {{ qualities }}.quality_is_higher_better,
+    {{ qualities }}.quality_measured_at
+{%- endmacro %}

@@ -25,19 +25,26 @@ cast(
 case when {{ rate }} = 1 then {{ amount }} else {{ half_even('cast(' ~ amount ~ ' * ' ~ rate ~ ' as decimal(38, 24))') }} end
 {%- endmacro %}
 
-{#- An amount of money scaled by a ratio of two others, exact and rounded once: amount x numerator / denominator to the unit of 1e-12, half to
-    even (DECIMAL division would go through DOUBLE). Whole-number arithmetic of 38 digits: amount x numerator may be up to 1.7e14
-    dollars squared, and is an error above. NULL where the denominator is 0 or anything is NULL. -#}
+{#- A quotient of whole numbers from 0 on, rounded half-even. -#}
+{% macro half_even_quotient(numerator, denominator) -%}
+({{ int_div(numerator, denominator) }} + case
+  when 2 * ({{ numerator }} % {{ denominator }}) > {{ denominator }}
+    or (2 * ({{ numerator }} % {{ denominator }}) = {{ denominator }} and {{ int_div(numerator, denominator) }} % 2 = 1)
+  then 1 else 0 end)
+{%- endmacro %}
 
+{#- Units of 1e-12 as an amount. -#}
+{% macro amount_of_units(units) -%}
+cast(cast({{ units }} as decimal(38, 0)) * cast('0.000000000001' as decimal(13, 12)) as decimal(38, 12))
+{%- endmacro %}
+
+{#- amount x numerator / denominator for whole numbers from 0 on, exact and rounded once, half-even to 1e-12 (DECIMAL division would go through DOUBLE).
+    The amount's units x numerator may have 38 digits, and are an error above. NULL where the denominator is 0 or anything is NULL. -#}
+{% macro proportion(amount, numerator, denominator) -%}
+cast(sign({{ amount }}) * {{ amount_of_units(half_even_quotient(allocation_units(amount) ~ ' * ' ~ wide_int(numerator), wide_int('nullif(' ~ denominator ~ ', 0)'))) }} as decimal(38, 12))
+{%- endmacro %}
+
+{#- proportion() for a ratio of two amounts, of any sign: amount x numerator may be up to 1.7e14 dollars squared. -#}
 {% macro scaled_amount(amount, numerator, denominator) -%}
-{%- set a = wide_int('abs(' ~ amount ~ ') * 1000000000000') -%}
-{%- set n = wide_int('abs(' ~ numerator ~ ') * 1000000000000') -%}
-{%- set d = wide_int('nullif(abs(' ~ denominator ~ '), 0) * 1000000000000') -%}
-{%- set quotient = int_div(a ~ ' * ' ~ n, d) -%}
-{%- set remainder = '((' ~ a ~ ' * ' ~ n ~ ') % ' ~ d ~ ')' -%}
-cast(
-  sign({{ amount }}) * sign({{ numerator }}) * sign({{ denominator }})
-  * cast({{ quotient }} + case when {{ remainder }} * 2 > {{ d }} or ({{ remainder }} * 2 = {{ d }} and {{ quotient }} % 2 = 1) then 1 else 0 end as decimal(38, 0))
-  * cast('0.000000000001' as decimal(13, 12))
-as decimal(38, 12))
+cast(sign({{ numerator }}) * sign({{ denominator }}) * {{ proportion(amount, 'abs(' ~ numerator ~ ') * 1000000000000', 'abs(' ~ denominator ~ ') * 1000000000000') }} as decimal(38, 12))
 {%- endmacro %}

@@ -36,8 +36,4 @@ from buckets
 full outer join allocated on buckets.usage_date = allocated.usage_date and buckets.bucket_key = allocated.bucket_key
 where buckets.bucket_key is null
     or allocated.bucket_key is null
-    or buckets.billed_cost is distinct from allocated.billed_cost
-    or buckets.effective_cost is distinct from allocated.effective_cost
-    or buckets.net_cost is distinct from allocated.net_cost
-    or buckets.list_cost is distinct from allocated.list_cost
-    or buckets.contracted_cost is distinct from allocated.contracted_cost
+    or {{ differs('buckets', 'allocated', allocated_bases()) }}

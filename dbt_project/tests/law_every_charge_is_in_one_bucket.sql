@@ -58,13 +58,7 @@ full outer join buckets
     and charges.source = buckets.source
     and charges.billing_period = buckets.billing_period
     and coalesce(charges.account_id, '') = coalesce(buckets.account_id, '')
-where charges.charge_count is distinct from buckets.charge_count
-    or charges.source_cost is distinct from buckets.source_cost
-    or charges.billed_cost is distinct from buckets.billed_cost
-    or charges.effective_cost is distinct from buckets.effective_cost
-    or charges.net_cost is distinct from buckets.net_cost
-    or charges.list_cost is distinct from buckets.list_cost
-    or charges.contracted_cost is distinct from buckets.contracted_cost
+where {{ differs('charges', 'buckets', ['charge_count', 'source_cost'] + allocated_bases()) }}
 union all
 select usage_date, bucket_key, 'bucket stands twice'
 from repeated

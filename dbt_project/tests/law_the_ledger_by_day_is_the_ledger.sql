@@ -1,12 +1,13 @@
 -- Law of money: the ledger by day holds the ledger's dollars and GPU-seconds, per day and stage, in every basis; showback holds those of the ledger by day,
 -- per month.
+{%- set by_day = ['allocation_count', 'gpu_seconds', 'billed_cost_usd', 'cost_usd', 'net_cost_usd', 'list_cost_usd', 'contracted_cost_usd'] %}
+{%- set by_month = by_day + ['list_missing_cost_usd'] %}
+{%- set ledger_names = {'billed_cost_usd': 'billed_cost', 'cost_usd': 'effective_cost', 'net_cost_usd': 'net_cost', 'list_cost_usd': 'list_cost', 'contracted_cost_usd': 'contracted_cost'} %}
 with
 
 ledger as (
 
-    select
-        usage_date, stage, count(*) as allocation_count, sum(gpu_seconds) as gpu_seconds, sum(billed_cost) as billed, sum(effective_cost) as effective, sum(net_cost) as net,
-        sum(list_cost) as list, sum(contracted_cost) as contracted
+    select usage_date, stage, count(*) as allocation_count, {{ sums_of(by_day[1:], ledger_names) }}
     from {{ ref('fct_cost_allocation') }}
     where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
     group by usage_date, stage
@@ -15,9 +16,7 @@ ledger as (
 
 daily as (
 
-    select
-        usage_date, stage, sum(allocation_count) as allocation_count, sum(gpu_seconds) as gpu_seconds, sum(billed_cost_usd) as billed, sum(cost_usd) as effective, sum(net_cost_usd) as net,
-        sum(list_cost_usd) as list, sum(contracted_cost_usd) as contracted
+    select usage_date, stage, {{ sums_of(by_day) }}
     from {{ ref('fct_cost_daily') }}
     where usage_date in (select usage_date from {{ source('ops', 'dirty_days') }})
     group by usage_date, stage
@@ -26,10 +25,7 @@ daily as (
 
 months as (
 
-    select
-        cast({{ dbt.date_trunc('month', 'usage_date') }} as date) as usage_month, sum(allocation_count) as allocation_count, sum(gpu_seconds) as gpu_seconds,
-        sum(billed_cost_usd) as billed, sum(cost_usd) as effective, sum(net_cost_usd) as net, sum(list_cost_usd) as list, sum(contracted_cost_usd) as contracted,
-        sum(list_missing_cost_usd) as list_missing
+    select cast({{ dbt.date_trunc('month', 'usage_date') }} as date) as usage_month, {{ sums_of(by_month) }}
     from {{ ref('fct_cost_daily') }}
     group by cast({{ dbt.date_trunc('month', 'usage_date') }} as date)
 
@@ -37,9 +33,7 @@ months as (
 
 showback as (
 
-    select
-        usage_month, sum(allocation_count) as allocation_count, sum(gpu_seconds) as gpu_seconds, sum(billed_cost_usd) as billed, sum(cost_usd) as effective,
-        sum(net_cost_usd) as net, sum(list_cost_usd) as list, sum(contracted_cost_usd) as contracted, sum(list_missing_cost_usd) as list_missing
+    select usage_month, {{ sums_of(by_month) }}
     from {{ ref('fct_showback') }}
     group by usage_month
 
@@ -48,22 +42,9 @@ showback as (
 select coalesce(ledger.usage_date, daily.usage_date) as usage_date, coalesce(ledger.stage, daily.stage) as stage
 from ledger
 full outer join daily on ledger.usage_date = daily.usage_date and ledger.stage = daily.stage
-where ledger.allocation_count is distinct from daily.allocation_count
-    or ledger.gpu_seconds is distinct from daily.gpu_seconds
-    or ledger.billed is distinct from daily.billed
-    or ledger.effective is distinct from daily.effective
-    or ledger.net is distinct from daily.net
-    or ledger.list is distinct from daily.list
-    or ledger.contracted is distinct from daily.contracted
+where {{ differs('ledger', 'daily', by_day) }}
 union all
 select coalesce(months.usage_month, showback.usage_month), 'showback'
 from months
 full outer join showback on months.usage_month = showback.usage_month
-where months.allocation_count is distinct from showback.allocation_count
-    or months.gpu_seconds is distinct from showback.gpu_seconds
-    or months.billed is distinct from showback.billed
-    or months.effective is distinct from showback.effective
-    or months.net is distinct from showback.net
-    or months.list is distinct from showback.list
-    or months.contracted is distinct from showback.contracted
-    or months.list_missing is distinct from showback.list_missing
+where {{ differs('months', 'showback', by_month) }}

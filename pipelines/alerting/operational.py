@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pipelines.alerting.alert import CHECKS, CLOCK, NIGHT, Alert, key_of
 from pipelines.doctor import STALE_AFTER, release_age
 from pipelines.errors import ApportionError, GateError
+from pipelines.release import standing_release
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def blocked(night: Night, error: BaseException) -> Alert:
     what = what if len(what) <= LONGEST_CAUSE else what[: LONGEST_CAUSE - 1] + "…"
     first, last = night.window.first, night.window.last
     days = str(first) if first == last else f"{first} to {last}"
-    standing = _standing(night.settings)
+    standing = standing_release(night.settings)
     stands = f"Release {standing} stands." if standing else "Nothing has been published before."
     subject = f"{stage}: {hide(where) if where else type(error).__name__}"[:LONGEST_SUBJECT]
     told = {
@@ -87,7 +88,7 @@ def old_release(settings: Settings, now: dt.datetime) -> list[Alert]:
             measured=f"{hours} hours",
             threshold=f"{allowed} hours",
             message=f"No night has published for {hours} hours ({allowed} are allowed): what BI shows is as old as that.",
-            evidence={"age_hours": hours, "limit_hours": allowed, "standing_release": _standing(settings)},
+            evidence={"age_hours": hours, "limit_hours": allowed, "standing_release": standing_release(settings)},
             explain="apportion doctor",
         )
     ]
@@ -149,13 +150,3 @@ def _alert(
 
 def _first(days: Iterable[dt.date]) -> dt.date | None:
     return next(iter(days), None)
-
-
-def _standing(settings: Settings) -> str | None:
-    from pipelines.release import current_release
-
-    try:
-        release = current_release(settings)
-    except ApportionError:
-        return None
-    return release["release_id"] if release else None

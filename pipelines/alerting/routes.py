@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipelines.repeated import repeated
+
 Severity = Literal["critical", "warning", "info"]
 SEVERITY_RANK: dict[str, int] = {"critical": 3, "warning": 2, "info": 1}
 
@@ -68,8 +70,8 @@ class AlertSettings(BaseModel):
     @classmethod
     def _names_are_unique_and_one_is_the_default(cls, routes: list[Route]) -> list[Route]:
         names = [route.name for route in routes]
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"route names must be unique: {', '.join(repeated)}")
+        if twice := repeated(names):
+            raise ValueError(f"route names must be unique: {', '.join(twice)}")
         if sum(route.default for route in routes) > 1:
             raise ValueError("one route at most is the default")
         return routes

@@ -6,14 +6,10 @@ and it is written after a blocked night too, when no release is.
 
 from __future__ import annotations
 
-import os
-
-import duckdb
-
 from pipelines.alerting.state import State
-from pipelines.landing import fsync_directory
 from pipelines.settings import Settings
-from pipelines.warehouse import limit, quote_text
+from pipelines.warehouse import quote_text
+from pipelines.whole_database import whole_database
 
 FILE = "alerts.duckdb"
 # table -> (description, query over the state, columns with their types)
@@ -37,21 +33,10 @@ TABLES: dict[str, tuple[str, str, str]] = {
 
 def write(settings: Settings, state: State) -> None:
     """Replace the file by what ``state`` holds; only for the holder of the alerts' lock."""
-    target = settings.published / FILE
-    scratch = target.with_name(f".{FILE}-{os.getpid()}")
-    settings.published.mkdir(parents=True, exist_ok=True)
-    scratch.unlink(missing_ok=True)
-    with duckdb.connect(str(scratch)) as connection:
-        limit(connection, settings)
+    with whole_database(settings, settings.published / FILE) as connection:
         for name, (description, query, columns) in TABLES.items():
             connection.execute(f"create table {name} ({columns})")
             rows = state.connection.execute(query).fetchall()
             if rows:
                 connection.executemany(f"insert into {name} values ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
             connection.execute(f"comment on table {name} is {quote_text(description)}")
-        connection.execute("checkpoint")
-    with scratch.open("rb") as handle:
-        os.fsync(handle.fileno())
-    scratch.chmod(0o444)
-    os.replace(scratch, target)
-    fsync_directory(settings.published)

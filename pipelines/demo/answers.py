@@ -90,11 +90,6 @@ class EndpointAnswer:
         """Exact; None where no request succeeded."""
         return Fraction(self.cost.total_usd) * 1000 / self.requests_ok if self.requests_ok else None
 
-    @property
-    def used_usd_per_1k_requests(self) -> Fraction | None:
-        """The same on the ``used`` part of the cost alone; None where no request succeeded."""
-        return Fraction(self.cost.used_usd) * 1000 / self.requests_ok if self.requests_ok else None
-
 
 @dataclass(frozen=True)
 class Truth:

@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 
 from pipelines.explaining.words import KNOWN_REASONS
-from pipelines.report import open_release, rows_of, usd
+from pipelines.report import open_release, usd
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import ApportionError, UsageError
-from pipelines.explaining.ledger import BASES, one, records
+from pipelines.explaining.ledger import BASES, one
 from pipelines.explaining.question import ChargeAddress
 from pipelines.explaining.rebuild import Rebuilt
+from pipelines.rows import rows_of
 from pipelines.source import Delivery, LandedFile
 
 _AMOUNTS = ("source_cost", *BASES)
@@ -118,7 +119,7 @@ def shares_of_charge(
 
 
 def _grouped(scratch: duckdb.DuckDBPyConnection, condition: str, values: Sequence[Any]) -> dict[int, list[dict[str, Any]]]:
-    found = records(
+    found = rows_of(
         scratch,
         "select s.line_id, c.source, c.delivery_id, c.file_name, c.row_number, c.usage_start, c.line_item_type, c.sku, c.charge_description,"  # noqa: S608
         " c.bucket_key, c.charge_rank, c.source_cost, c.currency, c.effective_cost as charge_usd, s.effective_cost as cost_usd,"
@@ -137,7 +138,7 @@ def _grouped(scratch: duckdb.DuckDBPyConnection, condition: str, values: Sequenc
 
 def charges_at(scratch: duckdb.DuckDBPyConnection, file: LandedFile, row: int) -> list[dict[str, Any]]:
     """The charges that staging made of one landed row (a Google row with a promotion is two), with their buckets; no ranks yet."""
-    return records(
+    return rows_of(
         scratch,
         f"select usage_date, bucket_key, source, delivery_id, file_name, row_number, line_item_type, sku, {', '.join(_AMOUNTS)}"  # noqa: S608
         " from explained.keyed where file_name = ? and row_number = ? order by usage_date, bucket_key",
@@ -147,7 +148,7 @@ def charges_at(scratch: duckdb.DuckDBPyConnection, file: LandedFile, row: int) -
 
 def ranks_at(scratch: duckdb.DuckDBPyConnection, file: LandedFile, row: int) -> list[dict[str, Any]]:
     """The same with their places in their buckets, after ``trace``."""
-    found = records(
+    found = rows_of(
         scratch,
         "select usage_date, bucket_key, charge_rank, source, delivery_id, file_name, row_number, line_item_type, charge_category, service, sku,"  # noqa: S608
         f" charge_description, usage_start, usage_end, resource_id, account_id, currency, exchange_rate, {', '.join(_AMOUNTS)},"

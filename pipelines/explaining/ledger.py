@@ -17,6 +17,7 @@ import duckdb
 
 from pipelines.errors import UsageError
 from pipelines.explaining.question import Question, conditions
+from pipelines.rows import rows_of
 
 BASES = ("effective_cost", "billed_cost", "net_cost", "list_cost", "contracted_cost")
 PLACEMENT = (
@@ -103,7 +104,7 @@ def select(connection: duckdb.DuckDBPyConnection, condition: str, values: Sequen
 
 def rows(connection: duckdb.DuckDBPyConnection, limit: int | None) -> list[dict[str, Any]]:
     """The selected rows with their buckets, dearest first; at most ``limit``."""
-    return records(
+    return rows_of(
         connection,
         f"""
         select l.line_id, l.usage_date, l.window_start, l.window_end, l.source, l.account_id, l.node, l.pool, l.resource_id, l.service, l.sku, l.line_item_type,
@@ -123,7 +124,7 @@ def rows(connection: duckdb.DuckDBPyConnection, limit: int | None) -> list[dict[
 def placements(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The selected dollars by what placed them, dearest first."""
     columns = ", ".join(f"{c} as is_received" if "=" in c else c for c in PLACEMENT)
-    return records(
+    return rows_of(
         connection,
         f"select {columns}, count(*) as row_count, sum(effective_cost) as cost_usd from selected group by all"  # noqa: S608
         f" order by abs(cost_usd) desc, {', '.join('is_received' if '=' in c else c for c in PLACEMENT)}",  # noqa: S608
@@ -132,7 +133,7 @@ def placements(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 def pools(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Each pool of a distribution rule among the selected rows: what the rule took, by class and account, and who received how much of it."""
-    found = records(
+    found = rows_of(
         connection,
         "select usage_date, rule_id, distribution_key, min(cost_class) filter (bucket_key <> distribution_key) as cost_class, min(source) as source,"
         " min(account_id) as account_id, min(reason) as reason, min(service) as service,"
@@ -141,7 +142,7 @@ def pools(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         " sum(effective_cost) filter (bucket_key = distribution_key) as received_usd, sum(effective_cost) as residual_usd from fct_cost_allocation"
         " where distribution_key in (select distribution_key from selected) group by all order by usage_date, rule_id, taken_usd, distribution_key",
     )
-    received = records(
+    received = rows_of(
         connection,
         "select distribution_key, coalesce(workload_key, 'team ' || team) as recipient, method_id as weight, allocation_weight, bucket_weight,"
         " effective_cost as cost_usd from fct_cost_allocation where bucket_key = distribution_key"
@@ -250,10 +251,3 @@ def one(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any]
     row = connection.execute(query, list(values)).fetchone()
     assert row is not None
     return row
-
-
-def records(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """Rows as dictionaries."""
-    cursor = connection.execute(query, list(values))
-    names = [d[0] for d in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -21,6 +21,7 @@ from pipelines.governance.guardrails import Guardrail, unique_guardrails, write_
 from pipelines.governance.inference import InferenceRules
 from pipelines.governance.levers import LeversRules
 from pipelines.governance.training import TrainingRules
+from pipelines.rules import write_relation
 
 
 class Governance(BaseModel):
@@ -46,9 +47,7 @@ class Governance(BaseModel):
             for field, value in sorted(section)
             if isinstance(value, str | int | Decimal | dt.date)
         ]
-        connection.execute("create or replace table policy.governance_parameters (parameter_name varchar, parameter_value varchar)")
-        if parameters:
-            connection.executemany("insert into policy.governance_parameters values (?, ?)", parameters)
+        write_relation(connection, "governance_parameters", "parameter_name varchar, parameter_value varchar", parameters)
         for section in sections.values():
             section.write(connection)
         write_budgets(connection, self.budgets)

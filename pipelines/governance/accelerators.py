@@ -12,6 +12,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.price_list import model_words
+from pipelines.rules import write_relation
 
 
 class Accelerator(BaseModel):
@@ -55,8 +56,5 @@ def merged(known: Iterable[Accelerator], own: Iterable[Accelerator]) -> list[Acc
 
 def write_accelerators(connection: duckdb.DuckDBPyConnection, entries: Sequence[Accelerator]) -> None:
     """Replace ``policy.lever_accelerators``: name in words, memory in KiB, throughput in GFLOPS."""
-    connection.execute(
-        "create or replace table policy.lever_accelerators (gpu_model varchar, memory_kib bigint, fp16_gflops bigint, has_mig boolean)"
-    )
     rows = [(model_words(e.gpu_model), int(e.memory_gib * 1024 * 1024), int(e.fp16_tflops * 1000), e.has_mig) for e in entries]
-    connection.executemany("insert into policy.lever_accelerators values (?, ?, ?, ?)", rows)
+    write_relation(connection, "lever_accelerators", "gpu_model varchar, memory_kib bigint, fp16_gflops bigint, has_mig boolean", rows)

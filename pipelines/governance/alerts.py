@@ -10,6 +10,8 @@ from decimal import Decimal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.rules import write_relation
+
 
 class AlertsRules(BaseModel):
     """What can be chosen about alerts. Single numbers and names reach SQL as `governance('alerts.<field>')`."""
@@ -28,6 +30,4 @@ class AlertsRules(BaseModel):
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Replace this section's relations of the schema ``policy`` (lists; single values are written for it)."""
-        connection.execute("create or replace table policy.stale_source_limits (source varchar, limit_days bigint)")
-        if self.stale_source_days_of:
-            connection.executemany("insert into policy.stale_source_limits values (?, ?)", sorted(self.stale_source_days_of.items()))
+        write_relation(connection, "stale_source_limits", "source varchar, limit_days bigint", sorted(self.stale_source_days_of.items()))

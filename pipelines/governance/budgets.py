@@ -5,28 +5,28 @@ Belongs here: validation. Does not: any rule (values are in the policy file, SQL
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
 import duckdb
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
+
+from pipelines.repeated import repeated
+from pipelines.rules import Dated, write_relation
 
 ScopeColumn = Literal["team", "model", "environment", "project", "account", "source"]
 DEFAULT_THRESHOLDS = (50, 80, 100)
 
 
-class Budget(BaseModel):
+class Budget(Dated):
     """One entry of `governance.budgets`: who may spend how much, per calendar month or quarter (UTC).
 
     scope: `all`, or column -> value or values; every column must hold, one value of a column is enough.
     amount_usd: US dollars per period, never prorated. include_idle: whether a team's budget pays for what its pools idle with nobody holding them.
     include_shared: whether it pays for what distribution rules hand to it. valid_from inclusive, valid_to exclusive, UTC days.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     id: str = Field(pattern="^[a-z0-9][a-z0-9_.-]*$")
     owner: str = Field(min_length=1)
@@ -38,8 +38,6 @@ class Budget(BaseModel):
     include_shared: bool = True
     thresholds: list[int] = Field(default=list(DEFAULT_THRESHOLDS), min_length=1)
     forecast_threshold: int = Field(default=100, ge=1, le=1000)
-    valid_from: dt.date | None = None
-    valid_to: dt.date | None = None
 
     @field_validator("scope")
     @classmethod
@@ -54,12 +52,6 @@ class Budget(BaseModel):
         if any(not 1 <= t <= 1000 for t in thresholds) or len(set(thresholds)) != len(thresholds):
             raise ValueError("thresholds are different whole percentages of 1 to 1000")
         return sorted(thresholds)
-
-    @model_validator(mode="after")
-    def _lasts(self) -> Budget:
-        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValueError("valid_to (exclusive) must be after valid_from")
-        return self
 
     @property
     def conditions(self) -> list[tuple[str, str]]:
@@ -85,8 +77,8 @@ class Budget(BaseModel):
 def one_of_each(budgets: list[Budget]) -> list[Budget]:
     """``budgets`` as they are. Raises ValueError where an id stands twice."""
     ids = [budget.id for budget in budgets]
-    if repeated := sorted({name for name in ids if ids.count(name) > 1}):
-        raise ValueError(f"budget {repeated[0]} stands twice; ids are unique")
+    if twice := repeated(ids):
+        raise ValueError(f"budget {twice[0]} stands twice; ids are unique")
     return budgets
 
 
@@ -95,13 +87,6 @@ Budgets = Annotated[list[Budget], AfterValidator(one_of_each)]
 
 def write_budgets(connection: duckdb.DuckDBPyConnection, entries: Sequence[Budget]) -> None:
     """Replace this section's relations of the schema ``policy``."""
-    connection.execute(
-        "create or replace table policy.budgets (budget_id varchar, scope varchar, owner varchar, team varchar, period varchar,"
-        " amount_usd decimal(38, 12), basis varchar, includes_idle boolean, includes_shared boolean, condition_columns bigint,"
-        " forecast_threshold_percent bigint, valid_from date, valid_to date)"
-    )
-    connection.execute("create or replace table policy.budget_conditions (budget_id varchar, column_name varchar, wanted_value varchar)")
-    connection.execute("create or replace table policy.budget_thresholds (budget_id varchar, threshold_percent bigint)")
     budgets = [
         (
             b.id, b.scope_text, b.owner, b.team, b.period, b.amount_usd, b.basis, b.include_idle, b.include_shared,
@@ -109,9 +94,13 @@ def write_budgets(connection: duckdb.DuckDBPyConnection, entries: Sequence[Budge
         )
         for b in sorted(entries, key=lambda b: b.id)
     ]  # fmt: skip
-    conditions = [(b.id, column, value) for b in entries for column, value in b.conditions]
-    thresholds = [(b.id, percent) for b in entries for percent in b.thresholds]
-    for name, rows in (("budgets", budgets), ("budget_conditions", sorted(conditions)), ("budget_thresholds", sorted(thresholds))):
-        if rows:
-            marks = ", ".join("?" for _ in rows[0])
-            connection.executemany(f"insert into policy.{name} values ({marks})", rows)  # noqa: S608
+    columns = (
+        "budget_id varchar, scope varchar, owner varchar, team varchar, period varchar, amount_usd decimal(38, 12), basis varchar,"
+        " includes_idle boolean, includes_shared boolean, condition_columns bigint, forecast_threshold_percent bigint, valid_from date,"
+        " valid_to date"
+    )
+    write_relation(connection, "budgets", columns, budgets)
+    conditions = sorted((b.id, column, value) for b in entries for column, value in b.conditions)
+    write_relation(connection, "budget_conditions", "budget_id varchar, column_name varchar, wanted_value varchar", conditions)
+    thresholds = sorted((b.id, percent) for b in entries for percent in b.thresholds)
+    write_relation(connection, "budget_thresholds", "budget_id varchar, threshold_percent bigint", thresholds)

@@ -14,6 +14,9 @@ from typing import Annotated, Literal
 import duckdb
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from pipelines.repeated import repeated
+from pipelines.rules import write_relation
+
 AdoptedScope = Literal["account", "commitment", "endpoint", "model", "node", "pool", "resource", "team", "workload"]
 
 
@@ -83,8 +86,8 @@ class AdoptedLever(BaseModel):
 
 def _stand_once(entries: list[AdoptedLever]) -> list[AdoptedLever]:
     keys = [(a.lever_kind, a.scope_type, a.scope, a.adopted_on) for a in entries]
-    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-        kind, _, scope, day = repeated[0]
+    if twice := repeated(keys):
+        kind, _, scope, day = twice[0]
         raise ValueError(f"{kind} of {scope} on {day} stands twice")
     return entries
 
@@ -103,10 +106,6 @@ def write_commitments(
     parts = {"commitments": commitments, "orphaned_disks": orphaned_disks, "realised": realised}
     numbers = [(f"levers.{name}.{field}", str(value)) for name, part in sorted(parts.items()) for field, value in sorted(part)]
     connection.executemany("insert into policy.governance_parameters values (?, ?)", numbers)
-    connection.execute(
-        "create or replace table policy.adopted_levers (lever_kind varchar, scope_type varchar, scope varchar, adopted_on date,"
-        " predicted_saving_usd_per_month decimal(38,12))"
-    )
+    columns = "lever_kind varchar, scope_type varchar, scope varchar, adopted_on date, predicted_saving_usd_per_month decimal(38,12)"
     rows = [(a.lever_kind, a.scope_type, a.scope, a.adopted_on, a.predicted_saving_usd_per_month) for a in adopted]
-    if rows:
-        connection.executemany("insert into policy.adopted_levers values (?, ?, ?, ?, ?)", rows)
+    write_relation(connection, "adopted_levers", columns, rows)

@@ -5,13 +5,15 @@ Belongs here: validation. Does not: any rule (values are in the policy file, SQL
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
 import duckdb
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from pipelines.repeated import repeated
+from pipelines.rules import Dated, write_relation
 
 Kind = Literal["required_tags", "allowed_instance_types", "allowed_regions", "max_run_cost", "max_gpus_per_run", "untagged_share"]
 Column = Literal["source", "account_id", "service", "charge_category", "environment", "team", "model", "project", "pool"]
@@ -26,13 +28,11 @@ _NEEDS = {
 }  # fmt: skip
 
 
-class Guardrail(BaseModel):
+class Guardrail(Dated):
     """One rule: what it watches (match: all columns must hold; ``(none)`` is what has no value), what is allowed there, and what to do else.
 
     warn raises an alert; block stops publication until it is mended, exempt, or the rule says warn.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     id: str = Field(pattern="^[a-z][a-z0-9_]*$")
     kind: Kind
@@ -46,8 +46,6 @@ class Guardrail(BaseModel):
     floor_usd: Decimal = Field(default=Decimal(1), ge=0)
     window_days: int = Field(default=7, ge=1, le=35)
     exempt: list[str] = Field(default_factory=list)
-    valid_from: dt.date | None = None
-    valid_to: dt.date | None = None
     remedy: str = ""
 
     @field_validator("allowed")
@@ -68,14 +66,12 @@ class Guardrail(BaseModel):
             raise ValueError(f"a run has no {odd_columns[0]}: match by {', '.join(RUN_COLUMNS)}")
         if empty := [column for column, values in self.match.items() if not values or [v for v in values if not v or "|" in v]]:
             raise ValueError(f"`match` has no usable value for {empty[0]}")
-        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise ValueError("valid_to (exclusive) must be after valid_from")
         return self
 
-    def row(self, rank: int) -> tuple[object, ...]:
+    def row(self) -> tuple[object, ...]:
         """Its row of policy.guardrails; lists as `|a|b|`."""
         return (
-            self.id, rank, self.kind, self.action, self.limit, self.threshold_ratio, self.floor_usd, self.window_days, self.valid_from,
+            self.id, self.kind, self.action, self.limit, self.threshold_ratio, self.floor_usd, self.window_days, self.valid_from,
             self.valid_to, self.remedy or None, _listed(self.keys), _listed(self.allowed), *(_listed(self.match.get(column)) for column in COLUMNS),  # type: ignore[call-overload]
         )  # fmt: skip
 
@@ -89,10 +85,10 @@ def write_guardrails(connection: duckdb.DuckDBPyConnection, entries: Sequence[Gu
     columns = ", ".join(f"match_{column} varchar" for column in COLUMNS)
     tables = {
         "guardrails": (
-            "guardrail_id varchar, guardrail_rank bigint, guardrail_kind varchar, guardrail_action varchar, limit_value decimal(38,12),"
+            "guardrail_id varchar, guardrail_kind varchar, guardrail_action varchar, limit_value decimal(38,12),"
             " threshold_ratio decimal(9,6), floor_usd decimal(38,12), window_days bigint, valid_from date, valid_to date, remedy varchar,"
             f" required_keys varchar, allowed varchar, {columns}",
-            [entry.row(rank) for rank, entry in enumerate(entries)],
+            [entry.row() for entry in entries],
         ),
         "guardrail_allowed": (
             "guardrail_id varchar, pattern varchar",
@@ -104,14 +100,12 @@ def write_guardrails(connection: duckdb.DuckDBPyConnection, entries: Sequence[Gu
         ),
     }
     for name, (schema, rows) in tables.items():
-        connection.execute(f"create or replace table policy.{name} ({schema})")
-        if rows:
-            connection.executemany(f"insert into policy.{name} values ({', '.join('?' for _ in rows[0])})", rows)  # noqa: S608
+        write_relation(connection, name, schema, rows)
 
 
 def unique_guardrails(entries: list[Guardrail]) -> list[Guardrail]:
     """The rules, if each has an id of its own; ValueError where one stands twice."""
     ids = [entry.id for entry in entries]
-    if repeated := sorted({name for name in ids if ids.count(name) > 1}):
-        raise ValueError(f"guardrail {repeated[0]} stands twice; ids are unique")
+    if twice := repeated(ids):
+        raise ValueError(f"guardrail {twice[0]} stands twice; ids are unique")
     return entries

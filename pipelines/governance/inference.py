@@ -11,6 +11,9 @@ from typing import Annotated
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pipelines.repeated import repeated
+from pipelines.rules import write_relation
+
 _FORBID = ConfigDict(extra="forbid")
 Weight = Annotated[Decimal, Field(ge=0, le=1000, decimal_places=3)]
 
@@ -101,11 +104,11 @@ class InferenceRules(BaseModel):
     @classmethod
     def _an_endpoint_serves_one_task(cls, objectives: list[Objective]) -> list[Objective]:
         names = [name for objective in objectives for name in objective.endpoints]
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"endpoint {repeated[0]} stands in two places; an endpoint has one objective")
+        if twice := repeated(names):
+            raise ValueError(f"endpoint {twice[0]} stands in two places; an endpoint has one objective")
         tasks = [objective.name for objective in objectives]
-        if repeated := sorted({name for name in tasks if tasks.count(name) > 1}):
-            raise ValueError(f"task {repeated[0]} stands twice")
+        if twice := repeated(tasks):
+            raise ValueError(f"task {twice[0]} stands twice")
         return objectives
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -118,9 +121,9 @@ class InferenceRules(BaseModel):
                 *((f"inference.token_weight_{kind}", str(int(getattr(weights, kind) * 1000))) for kind in ("cached", "input", "output")),
             ],
         )
-        connection.execute(
-            "create or replace table policy.inference_objectives (task varchar, endpoint varchar, is_current boolean, p95_seconds double,"
-            " max_error_ratio double, quality_metric varchar, evaluation_set varchar, quality_floor decimal(38, 12))"
+        columns = (
+            "task varchar, endpoint varchar, is_current boolean, p95_seconds double, max_error_ratio double, quality_metric varchar,"
+            " evaluation_set varchar, quality_floor decimal(38, 12)"
         )
         rows = [
             (o.name, name, name == o.endpoint, o.p95_seconds, o.max_error_ratio, o.quality_metric and o.quality_metric.lower(),
@@ -128,5 +131,4 @@ class InferenceRules(BaseModel):
             for o in self.objectives
             for name in o.endpoints
         ]  # fmt: skip
-        if rows:
-            connection.executemany("insert into policy.inference_objectives values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        write_relation(connection, "inference_objectives", columns, rows)

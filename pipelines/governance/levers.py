@@ -6,7 +6,6 @@ Belongs here: validation. Does not: any rule (values are in the policy file, SQL
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -15,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipelines.governance.accelerators import KNOWN, Accelerator, merged, write_accelerators
 from pipelines.governance.commitments import AdoptedLevers, CommitmentRules, OrphanedDiskRules, RealisedRules, write_commitments
+from pipelines.repeated import repeated
+from pipelines.rules import write_relation
 
 
 class Compression(BaseModel):
@@ -72,8 +73,8 @@ class LeversRules(BaseModel):
     @classmethod
     def _one_speedup_each(cls, entries: list[Compression]) -> list[Compression]:
         scopes = [(entry.scope_type, entry.scope) for entry in entries]
-        if repeated := sorted({scope for scope in scopes if scopes.count(scope) > 1}):
-            raise ValueError(f"{' '.join(repeated[0])} stands twice; one speed-up each")
+        if twice := repeated(scopes):
+            raise ValueError(f"{' '.join(twice[0])} stands twice; one speed-up each")
         return entries
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -82,13 +83,9 @@ class LeversRules(BaseModel):
         write_accelerators(connection, merged(KNOWN, self.accelerators))
         compressions = [(c.scope_type, c.scope, int(c.speedup_ratio * 1_000_000), c.evidence) for c in self.compress]
         prices = [(p.gpu_model, p.usd_per_gpu_hour, p.evidence) for p in self.spot_prices]
-        _write(connection, "lever_compressions", "scope_type varchar, scope varchar, speedup_ppm bigint, evidence varchar", compressions)
-        _write(connection, "lever_spot_prices", "gpu_model varchar, usd_per_gpu_hour decimal(38, 12), evidence varchar", prices)
-        _write(connection, "lever_tolerant_models", "model varchar", [(m,) for m in sorted(set(self.interruption_tolerant_models))])
-        _write(connection, "lever_notebook_words", "word varchar", [(w.lower(),) for w in sorted(set(self.notebook_words))])
-
-
-def _write(connection: duckdb.DuckDBPyConnection, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
-    connection.execute(f"create or replace table policy.{name} ({columns})")
-    if rows:
-        connection.executemany(f"insert into policy.{name} values ({', '.join('?' for _ in rows[0])})", rows)  # noqa: S608
+        write_relation(
+            connection, "lever_compressions", "scope_type varchar, scope varchar, speedup_ppm bigint, evidence varchar", compressions
+        )
+        write_relation(connection, "lever_spot_prices", "gpu_model varchar, usd_per_gpu_hour decimal(38, 12), evidence varchar", prices)
+        write_relation(connection, "lever_tolerant_models", "model varchar", [(m,) for m in sorted(set(self.interruption_tolerant_models))])
+        write_relation(connection, "lever_notebook_words", "word varchar", [(w.lower(),) for w in sorted(set(self.notebook_words))])

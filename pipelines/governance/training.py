@@ -10,6 +10,8 @@ from decimal import Decimal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pipelines.rules import write_relation
+
 # The widest figures that whole-number arithmetic of 38 digits carries through all cadences (macro bounded_amount).
 MOST_DOLLARS = Decimal(1_000_000_000)
 
@@ -58,13 +60,12 @@ class TrainingRules(BaseModel):
 
     def write(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Replace ``policy.training_models`` (one row per model); single values are written for it."""
-        connection.execute(
-            "create or replace table policy.training_models (model varchar, metric varchar, evaluation_set varchar,"
-            " value_per_quality_point_usd decimal(38, 12), quality_point decimal(38, 12), value_period_days bigint, noise_floor decimal(38, 12))"
+        columns = (
+            "model varchar, metric varchar, evaluation_set varchar, value_per_quality_point_usd decimal(38, 12), quality_point decimal(38, 12),"
+            " value_period_days bigint, noise_floor decimal(38, 12)"
         )
         rows = [
             (name, m.metric, m.evaluation_set, m.value_per_quality_point_usd, m.quality_point, m.value_period_days, m.noise_floor)
             for name, m in sorted(self.models.items())
         ]
-        if rows:
-            connection.executemany("insert into policy.training_models values (?, ?, ?, ?, ?, ?, ?)", rows)
+        write_relation(connection, "training_models", columns, rows)

@@ -23,6 +23,7 @@ from pipelines.history.pruning import prune
 from pipelines.landing import fsync_directory
 from pipelines.settings import Settings
 from pipelines.warehouse import limit, quote_name, quote_text
+from pipelines.whole_database import whole_database
 
 FILE = "history.duckdb"
 LAYOUT = 1  # raise it when a table changes: the file is then built anew
@@ -59,10 +60,7 @@ def update(settings: Settings) -> Path | None:
 
 
 def _build(settings: Settings, releases: Sequence[Archived], target: Path) -> None:
-    scratch = target.with_name(f".{target.name}")
-    scratch.unlink(missing_ok=True)
-    with duckdb.connect(str(scratch)) as connection:
-        limit(connection, settings)
+    with whole_database(settings, target) as connection:
         _releases(connection, releases)
         _release_days(connection, releases)
         _restatements(connection, settings, releases)
@@ -71,11 +69,6 @@ def _build(settings: Settings, releases: Sequence[Archived], target: Path) -> No
             connection.execute(f"comment on table {table} is {quote_text(description)}")
             for column, text in columns.items():
                 connection.execute(f"comment on column {table}.{quote_name(column)} is {quote_text(text)}")
-        connection.execute("checkpoint")
-    with scratch.open("rb") as handle:
-        os.fsync(handle.fileno())
-    scratch.chmod(0o444)
-    os.replace(scratch, target)
 
 
 def _naive(instant: dt.datetime) -> dt.datetime:

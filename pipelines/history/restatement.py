@@ -21,6 +21,7 @@ import duckdb
 from pipelines.errors import ApportionError
 from pipelines.history.archive import Archived, object_path
 from pipelines.published_tables import BUCKETS, LEDGER
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 from pipelines.warehouse import limit, quote_name, quote_text
 
@@ -72,11 +73,11 @@ class Restatement:
 def compare(settings: Settings, old: Archived, new: Archived) -> Restatement:
     """Compare two archived releases. Raises ApportionError where the moves do not sum to the difference (they always must)."""
     with compared(settings, old, new) as (connection, days, not_compared):
-        causes = _dicts(connection, f"select cause, {_MOVES} from restatement group by cause order by gross_move_usd desc, cause")  # noqa: S608
+        causes = rows_of(connection, f"select cause, {_MOVES} from restatement group by cause order by gross_move_usd desc, cause")  # noqa: S608
         grain = ", ".join(GRAIN)
-        rows = _dicts(connection, f"select {grain}, {_MOVES} from restatement group by all order by {grain}")  # noqa: S608
+        rows = rows_of(connection, f"select {grain}, {_MOVES} from restatement group by all order by {grain}")  # noqa: S608
         order = "abs(effective_move_usd) desc, 1, 2, 3, 4, 5, 6, 7"
-        largest = _dicts(connection, f"select * from restatement order by {order} limit {LARGEST}")  # noqa: S608
+        largest = rows_of(connection, f"select * from restatement order by {order} limit {LARGEST}")  # noqa: S608
         totals = _checked_totals(connection, old, new)
     return Restatement(old, new, days, causes, rows, largest, totals, not_compared)
 
@@ -106,12 +107,6 @@ def compared(
         not_compared = _views(connection, settings, old, new, days)
         connection.execute(f"create table restatement as {SQL.read_text(encoding='utf-8')}")
         yield connection, differing, not_compared
-
-
-def _dicts(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    cursor = connection.execute(query)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _differing_days(old: Archived, new: Archived) -> dict[dt.date, tuple[str, ...]]:

@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.history.database import FILE
 from pipelines.history.restatement import BASES, Restatement
+from pipelines.rows import rows_of
 from pipelines.settings import Settings
 
 CAUSES = {
@@ -87,7 +88,7 @@ def night_told(settings: Settings, release_id: str, *, is_new: bool) -> dict[str
         return {"moved": [], "provisional": None}
     limits = {"enable_external_access": "false", "lock_configuration": "true"}
     with duckdb.connect(str(path.resolve()), read_only=True, config=limits) as connection:
-        moved = _dicts(
+        moved = rows_of(
             connection,
             "select cause, count(distinct usage_date) as day_count, sum(effective_move_usd) as effective_move_usd,"
             " sum(billed_move_usd) as billed_move_usd, sum(gross_move_usd) as gross_move_usd from restatements"
@@ -95,7 +96,7 @@ def night_told(settings: Settings, release_id: str, *, is_new: bool) -> dict[str
             " group by cause order by sum(gross_move_usd) desc, cause",
             [release_id],
         )
-        provisional = _dicts(
+        provisional = rows_of(
             connection,
             "select provider, min(usage_date) as first_day, max(usage_date) as last_day, count(distinct usage_date) as day_count,"
             " sum(effective_cost_usd) as effective_cost_usd, sum(effective_cost_usd) filter (where expected_revision_p90_usd is not null) as foretold_usd,"
@@ -106,12 +107,6 @@ def night_told(settings: Settings, release_id: str, *, is_new: bool) -> dict[str
             [],
         )
     return {"moved": moved if is_new else [], "provisional": provisional}
-
-
-def _dicts(connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, parameters)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def night_time_lines(told: dict[str, Any]) -> list[str]:

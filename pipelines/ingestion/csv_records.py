@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pipelines.errors import DeliveryRefused
+from pipelines.repeated import repeated
 
 MAX_COLUMNS = 2_000
 MAX_LINE_BYTES = 32 << 20
@@ -106,7 +107,7 @@ def _parse_header(text: str, delimiter: str, where: str) -> tuple[str, ...]:
         raise DeliveryRefused("CSV file without a header", where=where, remedy=_AGAIN)
     if len(names) > MAX_COLUMNS:
         raise DeliveryRefused(f"CSV file with {len(names):,} columns; at most {MAX_COLUMNS:,} are read", where=where, remedy=_AGAIN)
-    twice = sorted({n for n in names if names.count(n) > 1})
+    twice = repeated(names)
     if twice:
         raise DeliveryRefused(
             f"column named twice in the header: {', '.join(map(repr, twice[:5]))}", where=where, remedy="remove or rename one of them"

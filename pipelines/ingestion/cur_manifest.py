@@ -20,6 +20,7 @@ from typing import Any
 
 from pipelines.errors import DeliveryRefused, UsageError
 from pipelines.ingestion.objects import ObjectInfo, ObjectStore, check_key
+from pipelines.repeated import repeated
 
 FILE_LISTS = ("dataFiles", "data_files", "reportKeys", "files")
 EXECUTION_IDS = ("executionId", "execution_id", "assemblyId")
@@ -148,7 +149,7 @@ def read_manifest(store: ObjectStore, info: ObjectInfo, lists: Sequence[str], wh
 
 def only_folder(keys: Sequence[str], where: str) -> str:
     """The one folder that all files of a manifest lie in ('' without files); refused: a file named twice, several folders."""
-    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+    if twice := repeated(keys):
         raise DeliveryRefused(f"manifest names a file twice: {twice[0]}", where=where, remedy="have the bill delivered again")
     folders = {key.rpartition("/")[0] for key in keys}
     if len(folders) > 1:

@@ -16,6 +16,7 @@ from pipelines.errors import DeliveryRefused
 from pipelines.ingestion.csv_records import MAX_LINE_BYTES, copy_canonical
 from pipelines.ingestion.gcp_schema import json_columns, literal, quoted
 from pipelines.ingestion.gunzip import expand, is_gzip
+from pipelines.repeated import repeated
 
 _FORMATS = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".csv": "csv"}
 _AGAIN = "have the file exported again; nothing of it was used"
@@ -85,7 +86,7 @@ def _pieces(path: Path, where: str, gzipped: bool) -> Iterator[bytes]:
 def _csv_relation(pieces: Iterator[bytes], plain: Path, where: str) -> str:
     with plain.open("wb") as sink:
         shape = copy_canonical(pieces, sink, where=where)
-    if twice := sorted({name for name in shape.header if shape.header.count(name) > 1}):
+    if twice := repeated(shape.header):
         raise DeliveryRefused(f"columns named twice: {', '.join(twice)}", where=where, remedy="export each column once")
     columns = "{" + ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(shape.header))) + "}"
     names = ", ".join(f"c{i} as {quoted(name)}" for i, name in enumerate(shape.header))

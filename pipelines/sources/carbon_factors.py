@@ -6,10 +6,8 @@ shipped: a factor is a figure of yours or of your supplier, and its source stand
 
 from __future__ import annotations
 
-from pipelines.ingestion.file_source import Converted, FileSource, Incoming
-from pipelines.ingestion.prices import no_price, whole_or_refused
-from pipelines.ingestion.records import land_records, open_records
-from pipelines.landing import Staging
+from pipelines.ingestion.records import Records
+from pipelines.ingestion.stated_tables import NO_INTERVAL, Reading, StatedTable, no_number, no_whole_days, too_fine
 from pipelines.source import Column, RawTable
 
 FACTORS = RawTable(
@@ -38,49 +36,31 @@ ALIASES = {
 }
 
 
-def _too_fine(column: str) -> str:
-    return f"TRY_CAST({column} AS DECIMAL(38, 12)) <> round(TRY_CAST({column} AS DECIMAL(38, 12)), 6)"
-
-
-class CarbonFactors(FileSource):
-    """A file (CSV, JSON, Parquet) of dated carbon factors."""
+class CarbonFactors(StatedTable):
+    """A file of dated carbon factors."""
 
     kind = "carbon_factors"
     description = "Dated carbon factors of electricity by place, each with its stated source."
     tables = (FACTORS,)
-    formats = ("csv", "tsv", "json", "parquet")
+    aliases = ALIASES
+    required = ("grams_co2e_per_kwh", "stated_source")
 
-    def convert(self, incoming: Incoming, staging: Staging) -> Converted:
-        """One table of factors; refused as a whole where a row cannot be used."""
-        with open_records(incoming) as records:
-            records.require([ALIASES["grams_co2e_per_kwh"], ALIASES["stated_source"]], incoming.where)
-            grams, pue = "grams_co2e_per_kwh", "pue"
-            landed = land_records(
-                records,
-                incoming,
-                staging,
-                FACTORS,
-                aliases=ALIASES,
-                expressions={
-                    grams: f"trim({records.text(*ALIASES[grams])})",
-                    pue: f"nullif(trim({records.text(pue)}), '')",
-                    "stated_source": f"nullif(trim({records.text(*ALIASES['stated_source'])}), '')",
-                },
-                unusable={
-                    "no grams_co2e_per_kwh, or not a decimal number": no_price(grams),
-                    "grams_co2e_per_kwh is not from 0 to 10,000": f"TRY_CAST({grams} AS DOUBLE) NOT BETWEEN 0 AND 10000",
-                    "pue is not a decimal number": f"{pue} IS NOT NULL AND {no_price(pue)}",
-                    "pue is not from 1 to 10": f"TRY_CAST({pue} AS DOUBLE) NOT BETWEEN 1 AND 10",
-                    "more than six decimals": f"{_too_fine(grams)} OR {_too_fine(pue)}",
-                    "no stated_source: a factor says whose figure it is": "stated_source IS NULL",
-                    "no place: neither provider, region, zone nor cluster": (
-                        "provider IS NULL AND region IS NULL AND zone IS NULL AND cluster IS NULL"
-                    ),
-                    "valid_from or valid_to is not a day: a factor holds for whole UTC days": (
-                        "valid_from <> date_trunc('day', valid_from) OR valid_to <> date_trunc('day', valid_to)"
-                    ),
-                    "valid_to is not after valid_from": "valid_to <= valid_from",
-                },
-                span=("valid_from", "valid_to"),
-            )
-            return whole_or_refused(landed, incoming)
+    def reading(self, records: Records) -> Reading:
+        """Factors of places."""
+        grams, pue = "grams_co2e_per_kwh", "pue"
+        return Reading(
+            {grams: self.amount(records, grams), pue: self.text(records, pue), "stated_source": self.text(records, "stated_source")},
+            {
+                "no grams_co2e_per_kwh, or not a decimal number": no_number(grams),
+                "grams_co2e_per_kwh is not from 0 to 10,000": f"TRY_CAST({grams} AS DOUBLE) NOT BETWEEN 0 AND 10000",
+                "pue is not a decimal number": f"{pue} IS NOT NULL AND {no_number(pue)}",
+                "pue is not from 1 to 10": f"TRY_CAST({pue} AS DOUBLE) NOT BETWEEN 1 AND 10",
+                "more than six decimals": f"{too_fine(grams)} OR {too_fine(pue)}",
+                "no stated_source: a factor says whose figure it is": "stated_source IS NULL",
+                "no place: neither provider, region, zone nor cluster": (
+                    "provider IS NULL AND region IS NULL AND zone IS NULL AND cluster IS NULL"
+                ),
+                **no_whole_days("a factor"),
+                **NO_INTERVAL,
+            },
+        )

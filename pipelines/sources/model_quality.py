@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipelines.ingestion.file_source import LAST_DAY, Converted, FileSource, Incoming
-from pipelines.ingestion.prices import no_price, whole_or_refused
-from pipelines.ingestion.records import land_records, open_records
+from pipelines.ingestion.file_source import LAST_DAY, Converted, Incoming
+from pipelines.ingestion.records import Records
+from pipelines.ingestion.stated_tables import Reading, StatedTable, no_number, truth
 from pipelines.landing import Staging
 from pipelines.source import Column, RawTable
 
@@ -38,47 +38,37 @@ ALIASES = {
     "quality": ("quality", "value", "score", "metric_value"),
     "measured_at": ("measured_at", "evaluated_at", "timestamp"),
 }
-_REQUIRED = ("model", "model_version", "metric", "evaluation_set", "quality", "is_higher_better", "measured_at")
-_TRUE, _FALSE = "'true', 't', 'yes', 'y', '1'", "'false', 'f', 'no', 'n', '0'"
 
 
-class ModelQuality(FileSource):
-    """A file (CSV, JSON, Parquet) of evaluations."""
+class ModelQuality(StatedTable):
+    """A file of evaluations."""
 
     kind = "model_quality"
     description = "Measured quality of model versions: metric, evaluation set, value, and which way is better."
     tables = (MEASUREMENTS,)
-    formats = ("csv", "tsv", "json", "parquet")
+    aliases = ALIASES
+    required = ("model", "model_version", "metric", "evaluation_set", "quality", "is_higher_better", "measured_at")
+    span = ("measured_at", "measured_at")
 
     def convert(self, incoming: Incoming, staging: Staging) -> Converted:
-        """One table of measurements; refused as a whole where a row cannot be used.
+        """One table. A measurement is the model's quality until the next, so it touches its own day and every later one."""
+        landed = super().convert(incoming, staging)
+        return replace(landed, covers=(landed.covers[0], LAST_DAY)) if landed.covers else landed
 
-        A measurement is the model's quality until the next, so it touches its own day and every later one.
-        """
-        with open_records(incoming) as records:
-            records.require([ALIASES.get(name, (name,)) for name in _REQUIRED], incoming.where)
-            text = {name: f"nullif(trim({records.text(*names)}), '')" for name, names in ALIASES.items() if name != "measured_at"}
-            said = records.text("is_higher_better")
-            lower = f"lower(trim({said}))"
-            better = f"CASE WHEN {lower} IN ({_TRUE}) THEN true WHEN {lower} IN ({_FALSE}) THEN false END"
-            landed = land_records(
-                records,
-                incoming,
-                staging,
-                MEASUREMENTS,
-                aliases=ALIASES,
-                expressions={**text, "metric": f"lower({text['metric']})", "is_higher_better": better},
-                given={"is_higher_better": (said, better)},
-                unusable={
-                    "no model": "model IS NULL",
-                    "no model_version: a quality is of one version": "model_version IS NULL",
-                    "no metric": "metric IS NULL",
-                    "no evaluation_set: the same metric on other data is another figure": "evaluation_set IS NULL",
-                    "no quality, or not a decimal number": no_price("quality"),
-                    "is_higher_better is neither true nor false": "is_higher_better IS NULL",
-                    "no measured_at, or not a time": "measured_at IS NULL",
-                },
-                span=("measured_at", "measured_at"),
-            )
-            landed = whole_or_refused(landed, incoming)
-            return replace(landed, covers=(landed.covers[0], LAST_DAY)) if landed.covers else landed
+    def reading(self, records: Records) -> Reading:
+        """Measurements."""
+        text = {column: self.text(records, column) for column in ALIASES if column != "measured_at"}
+        said = records.text("is_higher_better")
+        return Reading(
+            {**text, "metric": f"lower({text['metric']})", "is_higher_better": truth(said)},
+            {
+                "no model": "model IS NULL",
+                "no model_version: a quality is of one version": "model_version IS NULL",
+                "no metric": "metric IS NULL",
+                "no evaluation_set: the same metric on other data is another figure": "evaluation_set IS NULL",
+                "no quality, or not a decimal number": no_number("quality"),
+                "is_higher_better is neither true nor false": "is_higher_better IS NULL",
+                "no measured_at, or not a time": "measured_at IS NULL",
+            },
+            given={"is_higher_better": (said, truth(said))},
+        )

@@ -1,15 +1,13 @@
 """Rate cards: what a GPU-hour or node-hour costs where no bill says so, or does not yet.
 
 Belongs here: the columns and spellings of a rate card. Does not: which rule prices which node (dbt, room `rates`); contradicting
-rules (expectations/raw.py).
+rules (expectations/doors).
 """
 
 from __future__ import annotations
 
-from pipelines.ingestion.file_source import Converted, FileSource, Incoming
-from pipelines.ingestion.prices import currency_code, no_price, whole_or_refused
-from pipelines.ingestion.records import land_records, open_records
-from pipelines.landing import Staging
+from pipelines.ingestion.records import Records
+from pipelines.ingestion.stated_tables import NO_INTERVAL, Reading, StatedTable, currency_code, no_number, truth
 from pipelines.source import Column, RawTable
 
 RATES = RawTable(
@@ -33,48 +31,34 @@ ALIASES = {
     "rate_unit": ("rate_unit", "unit", "per"),
     "hourly_rate": ("hourly_rate", "rate", "price", "amount"),
 }
-_TRUE, _FALSE = "'true', 't', 'yes', 'y', '1'", "'false', 'f', 'no', 'n', '0'"
 
 
-class RateCard(FileSource):
-    """A file (CSV, JSON, Parquet) of dated prices."""
+class RateCard(StatedTable):
+    """A file of dated prices."""
 
     kind = "rate_card"
     description = "Dated rate card: $ per GPU-hour or node-hour, as an estimate until the bill comes or as the bill itself."
     tables = (RATES,)
-    formats = ("csv", "tsv", "json", "parquet")
+    aliases = ALIASES
+    required = ("rate_unit", "hourly_rate")
 
-    def convert(self, incoming: Incoming, staging: Staging) -> Converted:
-        """One rate card; refused as a whole where a row cannot be used."""
-        with open_records(incoming) as records:
-            records.require([ALIASES["rate_unit"], ALIASES["hourly_rate"]], incoming.where)
-            is_bill = records.text("is_bill")
-            said = f"lower(trim({is_bill}))"
-            unit = f"regexp_replace(lower(trim({records.text(*ALIASES['rate_unit'])})), '[^a-z]+', '_', 'g')"
-            read_bill = f"CASE WHEN {is_bill} IS NULL OR {said} IN ({_FALSE}) THEN false WHEN {said} IN ({_TRUE}) THEN true END"
-            expressions = {
-                **{c: f"nullif(trim({records.text(*ALIASES.get(c, (c,)))}), '')" for c in ("provider", "gpu_model", "pool")},
-                "rate_unit": unit,
-                "hourly_rate": f"trim({records.text(*ALIASES['hourly_rate'])})",
-                "currency": f"coalesce({currency_code(records.text('currency'))}, 'USD')",
-                "is_bill": read_bill,
-            }
-            landed = land_records(
-                records,
-                incoming,
-                staging,
-                RATES,
-                aliases=ALIASES,
-                expressions=expressions,
-                given={"is_bill": (is_bill, read_bill)},
-                unusable={
-                    "rate_unit is neither gpu_hour nor node_hour": "coalesce(rate_unit, '') NOT IN ('gpu_hour', 'node_hour')",
-                    "no hourly_rate, or not a decimal number": no_price("hourly_rate"),
-                    "hourly_rate is negative": "TRY_CAST(hourly_rate AS DOUBLE) < 0",
-                    "currency is not three letters": "NOT regexp_full_match(currency, '[A-Z]{3}')",
-                    "gpu_model has no letter and no digit": "NOT regexp_matches(gpu_model, '[A-Za-z0-9]')",
-                    "valid_to is not after valid_from": "valid_to <= valid_from",
-                },
-                span=("valid_from", "valid_to"),
-            )
-            return whole_or_refused(landed, incoming)
+    def reading(self, records: Records) -> Reading:
+        """Prices; one that does not say that it is the bill is an estimate."""
+        said = records.text("is_bill")
+        is_bill = f"CASE WHEN {said} IS NULL THEN false ELSE {truth(said)} END"
+        expressions = {
+            **{column: self.text(records, column) for column in ("provider", "gpu_model", "pool")},
+            "rate_unit": f"regexp_replace(lower(trim({records.text(*ALIASES['rate_unit'])})), '[^a-z]+', '_', 'g')",
+            "hourly_rate": self.amount(records, "hourly_rate"),
+            "currency": f"coalesce({currency_code(records.text('currency'))}, 'USD')",
+            "is_bill": is_bill,
+        }
+        unusable = {
+            "rate_unit is neither gpu_hour nor node_hour": "coalesce(rate_unit, '') NOT IN ('gpu_hour', 'node_hour')",
+            "no hourly_rate, or not a decimal number": no_number("hourly_rate"),
+            "hourly_rate is negative": "TRY_CAST(hourly_rate AS DOUBLE) < 0",
+            "currency is not three letters": "NOT regexp_full_match(currency, '[A-Z]{3}')",
+            "gpu_model has no letter and no digit": "NOT regexp_matches(gpu_model, '[A-Za-z0-9]')",
+            **NO_INTERVAL,
+        }
+        return Reading(expressions, unusable, given={"is_bill": (said, is_bill)})

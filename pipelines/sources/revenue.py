@@ -1,15 +1,13 @@
 """Revenue: what 1,000 requests to an endpoint earn, as the business states it, by UTC day.
 
 Belongs here: the columns and spellings of the file, and what makes a row usable. Does not: the revenue of a day and the margin (dbt);
-rates that contradict each other (expectations/raw.py sees all files at once).
+rates that contradict each other (expectations/doors sees all files at once).
 """
 
 from __future__ import annotations
 
-from pipelines.ingestion.file_source import Converted, FileSource, Incoming
-from pipelines.ingestion.prices import no_price, whole_or_refused
-from pipelines.ingestion.records import land_records, open_records
-from pipelines.landing import Staging
+from pipelines.ingestion.records import Records
+from pipelines.ingestion.stated_tables import NO_INTERVAL, Reading, StatedTable, no_number, no_whole_days, too_fine
 from pipelines.source import Column, RawTable
 
 RATES = RawTable(
@@ -35,44 +33,29 @@ ALIASES = {
 }
 
 
-class Revenue(FileSource):
-    """A file (CSV, JSON, Parquet) of dated revenue per 1,000 requests."""
+class Revenue(StatedTable):
+    """A file of dated revenue per 1,000 requests."""
 
     kind = "revenue"
     description = "Dated revenue per 1,000 requests of an endpoint, in US dollars."
     tables = (RATES,)
-    formats = ("csv", "tsv", "json", "parquet")
+    aliases = ALIASES
+    required = ("endpoint", "revenue_per_1k_usd", "valid_from")
 
-    def convert(self, incoming: Incoming, staging: Staging) -> Converted:
-        """One table of rates; refused as a whole where a row cannot be used."""
-        with open_records(incoming) as records:
-            amount = "revenue_per_1k_usd"
-            records.require([ALIASES["endpoint"], ALIASES[amount], ALIASES["valid_from"]], incoming.where)
-            landed = land_records(
-                records,
-                incoming,
-                staging,
-                RATES,
-                aliases=ALIASES,
-                expressions={
-                    "endpoint": f"nullif(trim({records.text(*ALIASES['endpoint'])}), '')",
-                    "model": f"nullif(trim({records.text(*ALIASES['model'])}), '')",
-                    amount: f"trim({records.text(*ALIASES[amount])})",
-                },
-                unusable={
-                    "no endpoint": "endpoint IS NULL",
-                    f"no {amount}, or not a decimal number": no_price(amount),
-                    f"{amount} is negative": f"TRY_CAST({amount} AS DOUBLE) < 0",
-                    f"{amount} has more than six decimals": (
-                        f"TRY_CAST({amount} AS DECIMAL(38, 12)) <> round(TRY_CAST({amount} AS DECIMAL(38, 12)), 6)"
-                        f" OR TRY_CAST({amount} AS DECIMAL(38, 12)) = 0 AND TRY_CAST({amount} AS DOUBLE) <> 0"
-                    ),
-                    "no valid_from, or not a day": "valid_from IS NULL",
-                    "valid_from or valid_to is not a day: a rate holds for whole UTC days": (
-                        "valid_from <> date_trunc('day', valid_from) OR valid_to <> date_trunc('day', valid_to)"
-                    ),
-                    "valid_to is not after valid_from": "valid_to <= valid_from",
-                },
-                span=("valid_from", "valid_to"),
-            )
-            return whole_or_refused(landed, incoming)
+    def reading(self, records: Records) -> Reading:
+        """Rates of endpoints."""
+        amount = "revenue_per_1k_usd"
+        return Reading(
+            {"endpoint": self.text(records, "endpoint"), "model": self.text(records, "model"), amount: self.amount(records, amount)},
+            {
+                "no endpoint": "endpoint IS NULL",
+                f"no {amount}, or not a decimal number": no_number(amount),
+                f"{amount} is negative": f"TRY_CAST({amount} AS DOUBLE) < 0",
+                f"{amount} has more than six decimals": (
+                    f"{too_fine(amount)} OR TRY_CAST({amount} AS DECIMAL(38, 12)) = 0 AND TRY_CAST({amount} AS DOUBLE) <> 0"
+                ),
+                "no valid_from, or not a day": "valid_from IS NULL",
+                **no_whole_days("a rate"),
+                **NO_INTERVAL,
+            },
+        )

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 
+from expectations.grains import GRAINS
 from pipelines import dbt, warehouse
 from pipelines.metrics import resolved
 from pipelines.settings import Settings
@@ -52,6 +53,12 @@ def test_a_mart_states_its_grain_and_means_something(mart: str) -> None:
         is_required = any(constraint["type"] == "not_null" for constraint in column.get("constraints", []))
         assert is_required or "NULL" in text, f"{name} may be NULL and does not say when"
         assert not name.endswith("_usd") or "dollars" in text or "_usd / " in text, f"{name} does not say its unit"
+
+
+def test_the_exit_goes_by_the_grain_of_the_contract() -> None:
+    assert {name: set(grain) for name, grain in GRAINS.items()} == {
+        name: set(model["config"]["meta"]["grain"]) for name, model in declared().items()
+    }
 
 
 def test_the_warehouse_has_exactly_what_the_contracts_declare(empty_warehouse: Settings) -> None:

@@ -3,10 +3,6 @@
 {#- `status`: fct_budget_status. Days that wait for their bill since at most this many days before the last published one are the bill's usual lag: info. -#}
 {% macro usual_bill_lag_days() %}{{ return(3) }}{% endmacro %}
 
-{% macro text_of(value) -%}
-cast({{ value }} as {{ dbt.type_string() }})
-{%- endmacro %}
-
 {% macro budgets_alerts(status) -%}
 {%- set evidence -%}
 concat(

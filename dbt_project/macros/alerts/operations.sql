@@ -20,22 +20,7 @@ hours as (
 
 ),
 
-frontier as (
-
-    select max(hour_from) as hour_from from hours where is_observed
-
-),
-
-ranked as (
-
-    select
-        hours.*,
-        row_number() over (partition by gpu_key, is_observed order by hour_from desc) as recency,
-        -- hours in a row keep the same difference
-        hour_from - 3600 * row_number() over (partition by gpu_key, is_low order by hour_from) as streak
-    from hours
-
-),
+{{ low_streaks('hours', 'is_low') }},
 
 latest as (
 
@@ -66,7 +51,7 @@ gpus as (
 
 owners as (
 
-    select node_key, owner_team, row_number() over (partition by node_key order by valid_from desc nulls last, valid_to desc nulls first) as recency
+    select node_key, owner_team, {{ node_recency() }} as recency
     from {{ nodes }}
 
 ),
@@ -81,7 +66,7 @@ subjects as (
     from gpus
     left join {{ workloads }} as workloads on gpus.workload_key = workloads.workload_key
     left join owners
-        on concat({{ dbt.split_part('gpus.gpu_key', "'|'", 1) }}, '|', {{ dbt.split_part('gpus.gpu_key', "'|'", 2) }}) = owners.node_key
+        on {{ node_of_gpu('gpus.gpu_key') }} = owners.node_key
         and owners.recency = 1
 
 ),

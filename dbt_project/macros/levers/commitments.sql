@@ -1,16 +1,5 @@
 {#- Levers of commitments and of disks (docs/commitments.md): buy_commitment, resize_commitment, delete_orphaned_disk, each as `lever_columns()`. -#}
 
-{#- Whole days from one date to another. -#}
-{% macro days_between(first, second) -%}
-{{ int_div(epoch_seconds('cast(' ~ second ~ ' as timestamp)') ~ ' - ' ~ epoch_seconds('cast(' ~ first ~ ' as timestamp)'), '86400') }}
-{%- endmacro %}
-
-{#- What a sum over some days is in an average month (365 / 12 days), rounded once, half to even. -#}
-{% macro usd_per_month(amount, days) -%}{{ scaled_amount(amount, '365', '12 * ' ~ days) }}{%- endmacro %}
-
-{#- A ratio of the policy as whole millionths. -#}
-{% macro governance_ppm(name) -%}cast({{ governance(name, 'decimal(9, 6)') }} * 1000000 as bigint){%- endmacro %}
-
 {#- Under which name a commitment is judged: Google applies commitments to all that they fit, so that only the kind as a whole has a utilization. -#}
 {% macro commitment_key() -%}
 case when commitment_kind like 'committed_use_%' or commitment_id is null then concat(commitment_kind, '/', source) else commitment_id end
@@ -356,7 +345,7 @@ select
     end as assumptions,
     concat('Ask ', coalesce(team, 'its account''s owner'), ', take a last snapshot where in doubt, then delete the ', storage_kind, '.') as action,
     concat('resource/', resource_id) as overlap_group,
-    concat('apportion explain --account ''', replace(coalesce(account_id, ''), '''', '''"''"'''), '''') as explain
+    concat('apportion explain --account ', {{ command_word("coalesce(account_id, '')") }}) as explain
 from disks
 where observed_days >= wanted_days
     and is_used = 0

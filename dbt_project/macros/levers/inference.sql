@@ -12,7 +12,7 @@
         used.observed_days,
         used.cost_usd as observed_cost_usd,
         {{ saved_by_configuration() }} as saving_usd,
-        {{ scaled_amount('(' ~ saved_by_configuration() ~ ')', '365', '(12 * used.observed_days)') }} as saving_usd_per_month,
+        {{ usd_per_month('(' ~ saved_by_configuration() ~ ')', 'used.observed_days') }} as saving_usd_per_month,
         case when used.hosting = 'self_hosted' and best.hosting = 'self_hosted' and used.quality is not null and best.quality is not null then 'medium' else 'low' end as confidence,
         case when used.hosting = best.hosting then 'medium' else 'high' end as effort,
         concat(

@@ -90,8 +90,8 @@ select
     from (
         select *, max(case when is_abandoned then null else usage_date end) over (partition by scope) as last_used_date,
             max(usage_date) over (partition by scope) as last_held_date,
-            {{ epoch_day('usage_date') }} + row_number() over (partition by scope order by usage_date desc) as streak,
-            {{ epoch_day('max(usage_date) over (partition by scope)') }} + 1 as unbroken
+            {{ day_number('usage_date') }} + row_number() over (partition by scope order by usage_date desc) as streak,
+            {{ day_number('max(usage_date) over (partition by scope)') }} + 1 as unbroken
         from (
             select
                 scope, usage_date, sum(held_idle_cost_usd) as held_idle_cost_usd, {{ ppm_of('sum(used_seconds)', 'sum(known_seconds)') }} as day_activity_ppm,
@@ -114,9 +114,6 @@ select
   "'it stays as idle as in these days; what its owner keeps in memory is saved first'", "'ask its owner, then stop it; set an idle timeout for notebooks'") }}
 {%- endmacro %}
 
-{#- Days since 1970-01-01. -#}
-{% macro epoch_day(day) %}{{ int_div(epoch_seconds('cast(' ~ day ~ ' as timestamp)'), '86400') }}{% endmacro %}
-
 {#- The nodes that were free (held by nobody, known to be idle) in every hour from the pool's first to the last published day: the least number of free nodes of any
     hour. Of each hour's free dollars that part is saved. An hour that nobody billed, or that nobody knows, has no free node. -#}
 {% macro release_idle_pool_levers(hours, scopes, span) -%}
@@ -131,7 +128,7 @@ select
             count(*) over (partition by scope_type, scope) as seen_hours,
             {{ int_div('max(hour_from) over (partition by scope_type, scope) - min(hour_from) over (partition by scope_type, scope)', '3600') }} + 1 as all_hours,
             max(usage_date) over (partition by scope_type, scope) as last_seen_date,
-            {{ epoch_day('max(usage_date) over (partition by scope_type, scope)') }} - {{ epoch_day('min(usage_date) over (partition by scope_type, scope)') }} + 1 as seen_days,
+            {{ day_number('max(usage_date) over (partition by scope_type, scope)') }} - {{ day_number('min(usage_date) over (partition by scope_type, scope)') }} + 1 as seen_days,
             max(usage_date) over () as last_date
         from (
             select

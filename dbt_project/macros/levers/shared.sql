@@ -1,14 +1,9 @@
-{#- What all levers of compute share: the observed window, whose dollars a row is about, thresholds, confidence, evidence, and the columns of fct_lever.
+{#- What all levers of compute share: the observed window, whose dollars a row is about, thresholds, confidence, and the columns of fct_lever.
     A rule of one kind of lever does not belong here. -#}
 
 {#- A ratio of `governance.levers`, in millionths. -#}
 {% macro lever_ppm(name) -%}
-cast({{ governance('levers.' ~ name, 'decimal(12, 6)') }} * 1000000 as bigint)
-{%- endmacro %}
-
-{#- amount x numerator / denominator for whole numbers, exact and rounded once, half-even to 1e-12. NULL where the denominator is 0. -#}
-{% macro proportion(amount, numerator, denominator) -%}
-cast(sign({{ amount }}) * {{ amount_of_units(half_even_quotient(allocation_units(amount) ~ ' * ' ~ wide_int(numerator), wide_int('nullif(' ~ denominator ~ ', 0)'))) }} as decimal(38, 12))
+{{ governance_ppm('levers.' ~ name) }}
 {%- endmacro %}
 
 {#- A quotient of whole numbers from 0 on, rounded up. -#}
@@ -122,25 +117,15 @@ case
 end
 {%- endmacro %}
 
-{#- A JSON object with sorted keys: name -> (kind, expression); kind: usd (to the cent), number, ratio (of millionths), text. NULL is null. -#}
-{% macro lever_evidence(pairs) -%}
-concat('{'
-  {%- for name, entry in pairs | dictsort %},
-  '{{ ', ' if not loop.first }}"{{ name }}": ', coalesce(
-    {%- if entry[0] == 'text' %}cast({{ json_string(entry[1]) }} as {{ dbt.type_string() }})
-    {%- elif entry[0] == 'usd' %}cast(cast({{ entry[1] }} as decimal(38, 2)) as {{ dbt.type_string() }})
-    {%- elif entry[0] == 'ratio' %}cast(cast({{ ratio_of_millionths(entry[1]) }} as decimal(9, 4)) as {{ dbt.type_string() }})
-    {%- else %}cast({{ entry[1] }} as {{ dbt.type_string() }})
-    {%- endif %}, 'null')
-  {%- endfor %}, '}')
-{%- endmacro %}
-
 {#- A row of fct_lever for each found saving (relation found: scope_type, scope, saving_usd, and what `evidence` names) that reaches the thresholds. scopes, span:
-    the CTEs of lever_scopes and of the observed days. All levers of a scope claim its dollars: one overlap group. -#}
+    the CTEs of lever_scopes and of the observed days. `evidence`: key -> (kind, expression), as evidence_json() writes them. All levers of a scope claim its
+    dollars: one overlap group. -#}
 {% macro lever_rows(kind, found, scopes, span, effort, best, evidence, assumptions, action) -%}
 {%- set common = {
   'known_ratio': ('ratio', 'scopes.known_ppm'), 'scope_days': ('number', 'scopes.scope_days'), 'cost_usd': ('usd', 'scopes.cost_usd')} -%}
 {%- do common.update(evidence) -%}
+{%- set entries = [] -%}
+{%- for key, (entry_kind, expression) in common.items() %}{% do entries.append((key, expression, entry_kind)) %}{% endfor -%}
 select
     '{{ kind }}' as lever_kind,
     scopes.scope_type,
@@ -152,10 +137,10 @@ select
     span.observed_days,
     scopes.cost_usd as observed_cost_usd,
     found.saving_usd,
-    {{ lever_per_month('found.saving_usd', 'span.observed_days') }} as saving_usd_per_month,
+    {{ usd_per_month('found.saving_usd', 'span.observed_days') }} as saving_usd_per_month,
     {{ best if best.startswith('case') else lever_confidence('span.observed_days', 'scopes.known_ppm', best) }} as confidence,
     '{{ effort }}' as effort,
-    {{ lever_evidence(common) }} as evidence,
+    {{ evidence_json(entries) }} as evidence,
     {{ assumptions }} as assumptions,
     {{ action }} as action,
     concat(scopes.scope_type, '/', scopes.scope) as overlap_group,
@@ -168,9 +153,4 @@ cross join {{ span }} as span
 where found.saving_usd > 0
     and scopes.known_ppm >= {{ lever_ppm('minimum_known_ratio') }}
     and span.observed_days >= {{ governance('levers.minimum_observed_days') }}
-{%- endmacro %}
-
-{#- Dollars of the observed days as dollars of a month of 365/12 days: x 365 / (12 x days), exact, half-even to 1e-12. -#}
-{% macro lever_per_month(saving, observed_days) -%}
-{{ proportion(saving, 365, '12 * ' ~ observed_days) }}
 {%- endmacro %}

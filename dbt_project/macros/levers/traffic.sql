@@ -35,7 +35,7 @@ select
     from (
         select *, count(*) over (partition by scope, streak) as streak_hours, row_number() over (partition by scope, streak order by hour_from) as place
         from (
-            select *, hour_from - 3600 * row_number() over (partition by scope, is_quiet order by hour_from) as streak
+            select *, {{ hour_streak('scope, is_quiet') }} as streak
             from (
                 select
                     *,

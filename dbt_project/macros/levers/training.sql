@@ -16,7 +16,7 @@ select
     observed_days,
     observed_cost_usd,
     saving_usd,
-    {{ scaled_amount('saving_usd', 'cast(365 as decimal(38, 12))', 'cast(12 * observed_days as decimal(38, 12))') }} as saving_usd_per_month,
+    {{ usd_per_month('saving_usd', 'observed_days') }} as saving_usd_per_month,
     case when measured_gain_count >= 20 and noise_floor is not null then 'high' else 'medium' end as confidence,
     'low' as effort,
     concat(
@@ -52,7 +52,7 @@ from (
                 first_usage_date as observed_from,
                 last_usage_date as observed_to,
                 retrain_cost_usd as observed_cost_usd,
-                {{ int_div(epoch_seconds('cast(last_usage_date as timestamp)') ~ ' - ' ~ epoch_seconds('cast(first_usage_date as timestamp)'), '86400') }} + 1 as observed_days,
+                {{ days_between('first_usage_date', 'last_usage_date') }} + 1 as observed_days,
                 case cheapest_cadence when 'weekly' then weekly_yearly_net_value_usd when 'monthly' then monthly_yearly_net_value_usd else nightly_yearly_net_value_usd end as net_value_usd
             from {{ cadence }}
             where verdict = 'does_not_pay' and is_active and cheapest_cadence <> 'observed'

@@ -22,23 +22,7 @@ hours as (
 
 ),
 
-frontier as (
-
-    select max(hour_from) as hour_from from hours where is_observed
-
-),
-
-ranked as (
-
-    select
-        hours.*,
-        row_number() over (partition by gpu_key, is_observed order by hour_from desc) as recency,
-        row_number() over (partition by gpu_key, pricing_status = 'priced' order by hour_from desc) as priced_recency,
-        -- hours in a row keep the same difference
-        hour_from - 3600 * row_number() over (partition by gpu_key, is_idle order by hour_from) as streak
-    from hours
-
-),
+{{ low_streaks('hours', 'is_idle') }},
 
 latest as (
 
@@ -50,8 +34,12 @@ latest as (
 prices as (
 
     select gpu_key, cast(cost_usd as double) * 3600 / cast(billed_seconds as double) as cost_per_hour_usd
-    from ranked
-    where pricing_status = 'priced' and priced_recency = 1 and billed_seconds > 0
+    from (
+        select *, row_number() over (partition by gpu_key order by hour_from desc) as priced_recency
+        from hours
+        where pricing_status = 'priced'
+    ) as priced_hours
+    where priced_recency = 1 and billed_seconds > 0
 
 ),
 
@@ -84,7 +72,7 @@ nodes as (
     select
         node_key,
         owner_team,
-        row_number() over (partition by node_key order by valid_from desc nulls last, valid_to desc nulls first) as recency
+        {{ node_recency() }} as recency
     from {{ ref('dim_node') }}
     inner join frontier
         on (valid_from is null or {{ epoch_seconds('valid_from') }} < frontier.hour_from + 3600)
@@ -114,7 +102,7 @@ gpus as (
     inner join frontier on hours.hour_from = frontier.hour_from
     left join latest on hours.gpu_key = latest.gpu_key
     left join nodes
-        on concat({{ dbt.split_part('hours.gpu_key', "'|'", 1) }}, '|', {{ dbt.split_part('hours.gpu_key', "'|'", 2) }}) = nodes.node_key
+        on {{ node_of_gpu('hours.gpu_key') }} = nodes.node_key
         and nodes.recency = 1
     where nodes.node_key is not null or (not hours.is_known_node and latest.hour_from = frontier.hour_from)
 

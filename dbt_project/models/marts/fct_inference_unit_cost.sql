@@ -45,32 +45,13 @@ energy as (
 -- of the version that was served: the latest measurement up to the day; fct_model_quality has the other metrics and sets
 qualities as (
 
-    select
-        measures.usage_date,
-        measures.endpoint,
-        measured.metric,
-        measured.evaluation_set,
-        measured.quality,
-        measured.is_higher_better,
-        measured.measured_at,
-        row_number() over (
-            partition by measures.usage_date, measures.endpoint order by measured.measured_at desc, measured.metric, measured.evaluation_set
-        ) as recency
-    from measures
-    inner join {{ ref('int_model_quality') }} as measured
-        on measured.valid_from <= measures.usage_date
-        and (measured.valid_to is null or measured.valid_to > measures.usage_date)
-        and {{ is_version_served('measures', 'measured') }}
+    {{ served_qualities('measures', ref('int_model_quality'), ['usage_date', 'endpoint'], 'usage_date') }}
 
 )
 
 select
     measures.*,
-    qualities.quality,
-    qualities.metric as quality_metric,
-    qualities.evaluation_set as quality_evaluation_set,
-    qualities.is_higher_better as quality_is_higher_better,
-    qualities.measured_at as quality_measured_at,
+    {{ quality_columns('qualities') }},
     case
         when qualities.endpoint is not null then null
         when measures.model is null then 'model_unknown'

@@ -192,11 +192,11 @@ dollars as (
     -- a GPU's key begins with its node's: host name and resource
     select
         usage_date,
-        concat({{ dbt.split_part('gpu_key', "'|'", 1) }}, '|', {{ dbt.split_part('gpu_key', "'|'", 2) }}) as node_key,
+        {{ node_of_gpu('gpu_key') }} as node_key,
         cast(sum(unknown_cost_usd) as decimal(38, 12)) as unknown_cost_usd
     from {{ ref('fct_gpu_utilization') }}
     where usage_date in (select usage_date from days)
-    group by usage_date, concat({{ dbt.split_part('gpu_key', "'|'", 1) }}, '|', {{ dbt.split_part('gpu_key', "'|'", 2) }})
+    group by usage_date, {{ node_of_gpu('gpu_key') }}
 
 ),
 

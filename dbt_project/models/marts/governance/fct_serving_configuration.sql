@@ -103,22 +103,8 @@ asked as (
 
 qualities as (
 
-    select
-        asked.endpoint,
-        asked.configuration,
-        measured.metric,
-        measured.evaluation_set,
-        measured.quality,
-        measured.is_higher_better,
-        measured.measured_at,
-        row_number() over (partition by asked.endpoint, asked.configuration order by measured.measured_at desc, measured.metric, measured.evaluation_set) as recency
-    from asked
-    inner join {{ ref('int_model_quality') }} as measured
-        on measured.valid_from <= asked.observed_to
-        and (measured.valid_to is null or measured.valid_to > asked.observed_to)
-        and (asked.wanted_metric is null or measured.metric = asked.wanted_metric)
-        and (asked.wanted_set is null or measured.evaluation_set = asked.wanted_set)
-        and {{ is_version_served('asked', 'measured') }}
+    {{ served_qualities('asked', ref('int_model_quality'), ['endpoint', 'configuration'], 'observed_to',
+        '(asked.wanted_metric is null or measured.metric = asked.wanted_metric) and (asked.wanted_set is null or measured.evaluation_set = asked.wanted_set)') }}
 
 ),
 
@@ -126,11 +112,7 @@ judged as (
 
     select
         asked.*,
-        qualities.quality,
-        qualities.metric as quality_metric,
-        qualities.evaluation_set as quality_evaluation_set,
-        qualities.is_higher_better as quality_is_higher_better,
-        qualities.measured_at as quality_measured_at,
+        {{ quality_columns('qualities') }},
         case
             when wanted_p95_seconds is null and wanted_error_ratio is null then null
             when latency_p95_seconds > wanted_p95_seconds or error_ratio > wanted_error_ratio then false
@@ -139,7 +121,7 @@ judged as (
         end as meets_slo,
         case
             when quality_floor is null or qualities.quality is null then null
-            when qualities.is_higher_better then qualities.quality >= quality_floor
+            when qualities.quality_is_higher_better then qualities.quality >= quality_floor
             else qualities.quality <= quality_floor
         end as meets_quality_floor,
         has_enough_requests and cost_usd is not null and latency_p95_seconds is not null and error_ratio is not null

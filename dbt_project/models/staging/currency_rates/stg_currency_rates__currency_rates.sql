@@ -15,9 +15,7 @@ renamed as (
         currency,
         {{ money('rate_to_usd') }} as rate_to_usd,
         cast(valid_from as date) as valid_from,
-        coalesce(
-            cast(valid_to as date), lead(cast(valid_from as date)) over (partition by currency order by valid_from, _source, _file, _row)
-        ) as valid_to,
+        {{ held_until('currency') }} as valid_to,
         _delivery_id as delivery_id,
         _file as file_name,
         _row as row_number

@@ -16,10 +16,7 @@ renamed as (
         nullif(model, '') as model,
         {{ money('revenue_per_1k_usd') }} as revenue_per_1k_usd,
         cast(valid_from as date) as valid_from,
-        coalesce(
-            cast(valid_to as date),
-            lead(cast(valid_from as date)) over (partition by endpoint, model order by valid_from, _source, _file, _row)
-        ) as valid_to,
+        {{ held_until('endpoint, model') }} as valid_to,
         _delivery_id as delivery_id,
         _file as file_name,
         _row as row_number
