@@ -210,6 +210,37 @@ def revenue__rates(door: Door) -> list[Expectation]:
     ]
 
 
+def openai_usage__results(door: Door) -> list[Expectation]:
+    """OpenAI's account of an organization."""
+    counts = ("input_tokens", "input_cached_tokens", "output_tokens", "num_model_requests")
+    return [
+        _filled("grouped_by", "warning"),
+        no_rows(
+            "a cost has an amount in US dollars",
+            "select amount, currency, _file, _row from {batch} where result_object = 'organization.costs.result' and result_number is not null"
+            " and (coalesce(amount, '') = '' or currency is distinct from 'usd') order by _file, _row",
+            column="amount",
+        ),
+        no_rows(
+            "a bucket is part of one UTC day",
+            "select bucket_start, bucket_end, _file, _row from {batch} where bucket_start is null or bucket_end is null or bucket_end <= bucket_start"
+            " or date_trunc('day', bucket_end - interval 1 microsecond) <> date_trunc('day', bucket_start) order by _file, _row",
+            column="bucket_start",
+        ),
+        no_rows(
+            "no count is negative",
+            f"select _file, _row from {{batch}} where {' or '.join(f'{name} < 0' for name in counts)} order by _file, _row",  # noqa: S608
+            column="num_model_requests",
+        ),
+        no_rows(
+            "cached tokens are part of the input tokens",
+            "select input_tokens, input_cached_tokens, _file, _row from {batch} where input_cached_tokens > input_tokens order by _file, _row",
+            column="input_cached_tokens",
+            severity="warning",
+        ),
+    ]
+
+
 def focus__rows(door: Door) -> list[Expectation]:
     """A bill in FOCUS."""
     known = ", ".join(literal(name) for name in FOCUS_CHARGE_CATEGORIES)
