@@ -101,7 +101,9 @@ def _read_buckets(con: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
         "end_time is not after start_time": f"({end}) <= ({start})",
         "a bucket that reaches over midnight UTC: no day is told what of it is its own": f"date_trunc('day', ({end}) - INTERVAL 1 MICROSECOND) <> date_trunc('day', ({start}))",
     }
-    _refuse(con, "buckets", "object_number", problems, incoming.where, "ask with `bucket_width` 1d, 1h or 1m and save the answer as it came")
+    _refuse(
+        con, "buckets", "object_number", problems, incoming.where, "ask with `bucket_width` 1d, 1h or 1m and save the answer as it came"
+    )
 
 
 def _read_results(con: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:

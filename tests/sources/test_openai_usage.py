@@ -50,7 +50,12 @@ def test_pages_of_usage_and_costs(tmp_path):
     ]
     assert second.covers == (dt.date(2026, 10, 6), dt.date(2026, 10, 7))
     assert rows(embeddings, *counts) == [("proj_a", "text-embedding-3-small", 7000, None, None, 70)]
-    assert rows(costs, "line_item", "amount", "currency", "grouped_by")[0] == ("gpt-4o-2024-08-06, input", "0.0021", "usd", "project_id,line_item")
+    assert rows(costs, "line_item", "amount", "currency", "grouped_by")[0] == (
+        "gpt-4o-2024-08-06, input",
+        "0.0021",
+        "usd",
+        "project_id,line_item",
+    )
     assert costs.covers == (OCTOBER_5, OCTOBER_5)
     assert [d.rejected for d in (first, second, costs, embeddings)] == [(), (), (), ()]
 
@@ -58,7 +63,9 @@ def test_pages_of_usage_and_costs(tmp_path):
 def test_an_amount_is_never_a_float(tmp_path):
     """More digits than a double holds, a number or text, with or without an exponent, of any sign."""
     amounts = ["0.1234567890123456789012", "-2.5e-7", "3", '"0E-6176"', '"0.000004500000000000000000000000000000000"']
-    results = ", ".join(f'{{"object": "{COSTS}", "amount": {{"value" : {a}, "currency": "usd"}}, "line_item": "\\"value\\": 1, input"}}' for a in amounts)
+    results = ", ".join(
+        f'{{"object": "{COSTS}", "amount": {{"value" : {a}, "currency": "usd"}}, "line_item": "\\"value\\": 1, input"}}' for a in amounts
+    )
     text = f'{{"object": "page", "data": [{{"object": "bucket", "start_time": {DAY}, "end_time": {DAY + 86400}, "results": [{results}]}}], "has_more": false}}'
     (delivery,) = landed(tmp_path, costs=text)
     assert [a for (a,) in rows(delivery, "amount")] == [a.strip('"') for a in amounts]
