@@ -214,7 +214,13 @@ def openai_usage__results(door: Door) -> list[Expectation]:
     """OpenAI's account of an organization."""
     counts = ("input_tokens", "input_cached_tokens", "output_tokens", "num_model_requests")
     return [
-        _filled("grouped_by", "warning"),
+        no_rows(
+            "every query is grouped: usage by model, costs by line item (else dollars and tokens cannot meet)",
+            "select result_object, grouped_by, _file, _row from {batch} where result_number is not null"
+            " and not (coalesce(grouped_by, '') like '%model%' or coalesce(grouped_by, '') like '%line_item%') order by _file, _row",
+            column="grouped_by",
+            severity="warning",
+        ),
         no_rows(
             "a cost has an amount in US dollars",
             "select amount, currency, _file, _row from {batch} where result_object = 'organization.costs.result' and result_number is not null"

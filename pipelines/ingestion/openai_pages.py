@@ -123,11 +123,20 @@ def _read_results(con: duckdb.DuckDBPyConnection, incoming: Incoming) -> None:
         "an amount that is not in US dollars": f"{is_cost} AND currency IS DISTINCT FROM 'usd'",
     }
     _refuse(con, "results", "object_number", problems, incoming.where, "a price is never guessed: have OpenAI's answer saved again")
-    grouped = ", ".join(f"CASE WHEN bool_or({d} IS NOT NULL) OVER page THEN {literal(d)} END" for d in DIMENSIONS)
+    # what an empty bucket would have been about, its page says; what an empty page, the file, where that has one answer
+    con.execute(
+        "CREATE TABLE named AS SELECT *, count(own_object) OVER page > 0 AS page_speaks, coalesce(own_object, max(own_object) OVER page,"
+        " CASE WHEN min(own_object) OVER () = max(own_object) OVER () THEN max(own_object) OVER () END) AS result_object"
+        " FROM results WINDOW page AS (PARTITION BY page_number)"
+    )
+    of_page, of_file = (
+        "concat_ws(',', " + ", ".join(f"CASE WHEN bool_or({d} IS NOT NULL) OVER {scope} THEN {literal(d)} END" for d in DIMENSIONS) + ")"
+        for scope in ("page", "file")
+    )
     con.execute(
         "CREATE TABLE records AS SELECT row_number() OVER (ORDER BY object_number, bucket_number, result_number) AS _row,"  # noqa: S608
-        f" coalesce(own_object, max(own_object) OVER (PARTITION BY page_number)) AS result_object, concat_ws(',', {grouped}) AS grouped_by, *"
-        " FROM results WINDOW page AS (PARTITION BY page_number, own_object) ORDER BY _row"
+        f" CASE WHEN page_speaks THEN {of_page} ELSE {of_file} END AS grouped_by, *"
+        " FROM named WINDOW page AS (PARTITION BY page_number, result_object), file AS (PARTITION BY result_object) ORDER BY _row"
     )
 
 

@@ -60,6 +60,16 @@ def test_pages_of_usage_and_costs(tmp_path):
     assert [d.rejected for d in (first, second, costs, embeddings)] == [(), (), (), ()]
 
 
+def test_an_empty_bucket_belongs_to_its_query(tmp_path):
+    """A night without requests is told as much as the hours with some: in the page, in another page of the file, or of nobody knows what."""
+    hour = bucket(usage(1, 0, 1, 1, model="m"), start=DAY + HOUR, seconds=HOUR)
+    pages = (page(bucket(seconds=HOUR), hour, next_page="x"), page(bucket(start=DAY + 2 * HOUR, seconds=HOUR)))
+    alone, lines = landed(tmp_path, a=page(bucket(seconds=HOUR)), lines="\n".join(map(json.dumps, pages)))
+    query = (fixture.COMPLETIONS, "model")
+    assert rows(lines, "result_number", "result_object", "grouped_by") == [(None, *query), (1, *query), (None, *query)]
+    assert rows(alone, "result_number", "result_object", "grouped_by") == [(None, None, None)]
+
+
 def test_an_amount_is_never_a_float(tmp_path):
     """More digits than a double holds, a number or text, with or without an exponent, of any sign."""
     amounts = ["0.1234567890123456789012", "-2.5e-7", "3", '"0E-6176"', '"0.000004500000000000000000000000000000000"']
@@ -147,7 +157,7 @@ def test_the_door():
     good = [
         ("model", fixture.COMPLETIONS, 1, None, None, start, end, 10, 10, 1, 1),
         ("line_item", COSTS, 1, "-0.5", "usd", noon, end, None, None, None, None),
-        ("line_item", COSTS, None, None, None, start, end, None, None, None, None),
+        (None, COSTS, None, None, None, start, end, None, None, None, None),
     ]
     assert [unexpected(e, columns, good) for e in (grouped, amount, one_day, negative, cached)] == [0, 0, 0, 0, 0]
     bad = [

@@ -105,9 +105,7 @@ ordered as (
             partition by series_key
             order by {{ epoch_seconds('bucket_end') }} - {{ epoch_seconds('bucket_start') }} desc, file_name desc, grouped_by desc, bucket_start
         ) as preference,
-        coalesce(max(bucket_end) over (
-            partition by series_key order by bucket_start, bucket_end, file_name, grouped_by rows between unbounded preceding and 1 preceding
-        ) > bucket_start, false) as is_crossed
+        coalesce(lead(bucket_start) over (partition by series_key order by bucket_start, bucket_end, file_name, grouped_by) < bucket_end, false) as is_crossed
     from tellings
 
 ),
