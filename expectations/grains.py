@@ -104,7 +104,7 @@ GRAINS: dict[str, tuple[str, ...]] = {
     "fct_guardrail_violation": ("guardrail_id", "verdict", "source", "account_id", "subject_type", "subject", "tag_key"),
     "fct_lever": ("lever_kind", "scope_type", "scope", "team", "environment"),
     "fct_workload_hourly": ("usage_date", "usage_hour", "node_key", "workload_key", "pricing_category"),
-    "fct_managed_api_usage": ("usage_date", "endpoint", "provider", "model", "team"),
+    "fct_managed_api_usage": ("usage_date", "source", "endpoint", "provider", "model", "project", "team"),
     "fct_serving_configuration": ("endpoint", "configuration"),
     "fct_tag_coverage": ("usage_date", "source", "account_id", "charge_category", "tag_key", "evidence_level", "repair_id"),
 }

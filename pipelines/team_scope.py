@@ -82,7 +82,7 @@ LEFT_OUT: dict[str, str] = {
     "fct_gpu_utilization": "no team; holders of one GPU may be of several",
     "fct_gpu_utilization_daily": "no team; holders of one GPU may be of several",
     "fct_guardrail_violation": "subjects of every team, and accounts",
-    "fct_managed_api_usage": "the gateway's own names of teams, which the tag policy does not know",
+    "fct_managed_api_usage": "the gateway's own names of teams, which the tag policy does not know, and projects that may be nobody's",
     "fct_model_quality": "no team: of a model, whoever trained it",
     "fct_realised_saving": "no team: of a scope, whoever has it",
     "fct_reconciliation": "the company's bills",

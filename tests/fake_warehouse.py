@@ -106,7 +106,7 @@ TABLES = {
     " gpu_cost_usd decimal(38,12), host_cost_usd decimal(38,12), other_component_cost_usd decimal(38,12), spot_price_cost_usd decimal(38,12),"
     " commitment_price_cost_usd decimal(38,12), other_price_cost_usd decimal(38,12), cost_change_usd decimal(38,12),"
     " gpu_time_change_usd decimal(38,12), price_change_usd decimal(38,12), work_change_usd decimal(38,12), activity_change_usd decimal(38,12)",
-    "fct_managed_api_usage": "usage_date date, endpoint varchar, provider varchar, model varchar, team varchar, requests_ok bigint,"
+    "fct_managed_api_usage": "usage_date date, source varchar, endpoint varchar, provider varchar, model varchar, project varchar, team varchar, requests_ok bigint,"
     " spend_usd decimal(38,12), unpriced_requests bigint, cost_per_1k_requests_usd double, unit_cost_reason varchar",
     "fct_method_sensitivity": "usage_date date, team varchar, workload_key varchar, method varchar, cost_usd decimal(38,12)",
     "fct_activity_sensitivity": "usage_date date, workload_key varchar, attempt_key varchar, activity_rung varchar, used_cost_usd decimal(38,12)",
@@ -192,7 +192,7 @@ def set_day(connection: duckdb.DuckDBPyConnection, day: dt.date, generation: int
         "fct_gpu_utilization": [(day, hour, "n1", "n1|0", 3600, 1200, 0, 2400, 0, 0, 0, 0.5, "priced", 9, 3, 0, 6, 0, 0, 0)],
         "fct_inference_unit_cost": [(day, "chat", 2000, 4, 0.25, 2.0, 1.0, None, "priced")],
         "fct_inference_unit_cost_hourly": [(day, "chat", hour, 0, 4, None, None, None, "no_successful_request", "priced")],
-        "fct_managed_api_usage": [(day, "chat", "openai", "gpt", "core", 1000, "1.5", 0, 1.5, None)],
+        "fct_managed_api_usage": [(day, "log", "chat", "openai", "gpt", None, "core", 1000, "1.5", 0, 1.5, None)],
         "fct_method_sensitivity": [(day, "vision", "training_run/r1", "gpu_only", 6)],
         "fct_model_quality": [(day, "churn", "3", "auc", "holdout", "0.87")],
         "fct_activity_sensitivity": [(day, "training_run/R", "R@1", "sm_active", 3)],

@@ -47,5 +47,5 @@
   'output_tokens', 'latency_p50_seconds', 'latency_p95_seconds', 'latency_p99_seconds', 'unmeasured_reason']) }}{% endmacro %}
 
 {% macro managed_usage_columns() %}{{ return([
-  'source', 'endpoint', 'provider', 'model', 'team', 'window_start', 'requests_ok', 'requests_failed', 'cache_hit_requests', 'unpriced_requests',
-  'prompt_tokens', 'cached_tokens', 'output_tokens', 'spend_usd', 'latency_p50_seconds', 'latency_p95_seconds', 'latency_p99_seconds']) }}{% endmacro %}
+  'source', 'endpoint', 'provider', 'model', 'team', 'project', 'window_start', 'requests_ok', 'requests_failed', 'cache_hit_requests', 'unpriced_requests',
+  'prompt_tokens', 'cached_tokens', 'output_tokens', 'spend_usd', 'spend_basis', 'unpaired_reason', 'latency_p50_seconds', 'latency_p95_seconds', 'latency_p99_seconds']) }}{% endmacro %}

@@ -9,7 +9,7 @@ import csv
 from functools import cache
 from typing import TYPE_CHECKING
 
-from expectations import literal, no_rows
+from expectations import literal, no_rows, none_where
 from expectations.doors.shared import DATED_RATES, HOLDS, Door, filled
 from pipelines.settings import REPOSITORY
 
@@ -143,3 +143,36 @@ def _currency(column: str, currencies: tuple[str, ...]) -> Expectation:
     return no_rows(
         f"the currency has a rate to US dollars ({', '.join(currencies)}); add a source of kind currency_rates", query, column=column
     )
+
+
+def openai_usage__results(door: Door) -> list[Expectation]:
+    """OpenAI's account of an organization."""
+    counts = ("input_tokens", "input_cached_tokens", "output_tokens", "num_model_requests")
+    return [
+        no_rows(
+            "every query is grouped: usage by model, costs by line item (else dollars and tokens cannot meet)",
+            "select result_object, grouped_by, _file, _row from {batch} where result_number is not null"
+            " and not (coalesce(grouped_by, '') like '%model%' or coalesce(grouped_by, '') like '%line_item%') order by _file, _row",
+            column="grouped_by",
+            severity="warning",
+        ),
+        no_rows(
+            "a cost has an amount in US dollars",
+            "select amount, currency, _file, _row from {batch} where result_object = 'organization.costs.result' and result_number is not null"
+            " and (coalesce(amount, '') = '' or currency is distinct from 'usd') order by _file, _row",
+            column="amount",
+        ),
+        no_rows(
+            "a bucket is part of one UTC day",
+            "select bucket_start, bucket_end, _file, _row from {batch} where bucket_start is null or bucket_end is null or bucket_end <= bucket_start"
+            " or date_trunc('day', bucket_end - interval 1 microsecond) <> date_trunc('day', bucket_start) order by _file, _row",
+            column="bucket_start",
+        ),
+        none_where("no count is negative", " or ".join(f"{name} < 0" for name in counts), "_file, _row", column="num_model_requests"),
+        no_rows(
+            "cached tokens are part of the input tokens",
+            "select input_tokens, input_cached_tokens, _file, _row from {batch} where input_cached_tokens > input_tokens order by _file, _row",
+            column="input_cached_tokens",
+            severity="warning",
+        ),
+    ]

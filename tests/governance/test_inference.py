@@ -104,6 +104,9 @@ def test_the_cheapest_configuration_that_meets_what_the_task_asks(governed, leve
                 for date in DAYS
             ],
         )
+        # the provider's own account of the same requests is no second configuration, however cheap
+        account = {"source": "org", "spend_basis": "provider_costs", "spend_usd": Decimal(1), "has_all_latencies": False}
+        put(connection, "fct_managed_api_usage", [api | account | {"usage_date": date} for date in DAYS])
         measured = {"metric": "auc", "evaluation_set": "golden", "is_higher_better": True, "measured_at": dt.datetime(2026, 9, 1)}
         put(
             connection,

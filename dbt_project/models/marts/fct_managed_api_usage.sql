@@ -1,5 +1,6 @@
--- Grain: UTC day x endpoint (model group) x provider x model x team: what managed APIs answered and what the gateway reckons that it costs. Never part
--- of the ledger: where a cloud's bill has the same usage, its dollars stand there, and `provider_ledger_cost_usd` says so.
+-- Grain: UTC day x source x endpoint x provider x model x project x team: what managed APIs answered, and what it costs by the gateway's price map or by the
+-- provider's own account (`spend_basis`). Never part of the ledger: where a cloud's bill has the same usage, its dollars stand there, and
+-- `provider_ledger_cost_usd` says so. What a gateway and the provider tell of the same requests stands here twice, told apart by source and basis.
 {{ config(materialized='incremental', incremental_strategy='replace_days') }}
 
 with
@@ -32,16 +33,18 @@ families as (
         usage.*,
         case when provider like 'bedrock%' then 'bedrock' when provider like 'vertex_ai%' then 'vertex_ai' when provider like 'azure%' then 'azure' end as provider_family,
         -- a quotient over requests of which some have no price would look cheap
-        unpriced_requests = 0 and spend_usd is not null as is_whole
+        unpriced_requests = 0 and spend_usd is not null and unpaired_reason is null as is_whole
     from usage
 
 )
 
 select
     families.usage_date,
+    families.source,
     families.endpoint,
     families.provider,
     families.model,
+    families.project,
     families.team,
     families.requests_ok,
     families.requests_failed,
@@ -53,7 +56,7 @@ select
     families.cached_tokens,
     families.output_tokens,
     families.spend_usd,
-    'gateway_price_map' as spend_basis,
+    families.spend_basis,
     case when families.is_whole and families.requests_ok > 0
         then cast(families.spend_usd as double) * 1000 / cast(families.requests_ok as double) end as cost_per_1k_requests_usd,
     {% for kind in ['prompt', 'cached', 'output'] -%}
@@ -61,6 +64,7 @@ select
         then cast(families.spend_usd as double) * 1000000 / cast(families.{{ kind }}_tokens as double) end as cost_per_1m_{{ kind }}_tokens_usd,
     {% endfor -%}
     case
+        when families.unpaired_reason is not null then families.unpaired_reason
         when families.unpriced_requests > 0 then 'unpriced_requests'
         when families.spend_usd is null then 'no_price'
         when families.requests_ok = 0 then 'no_successful_request'

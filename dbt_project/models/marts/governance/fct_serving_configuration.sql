@@ -33,6 +33,8 @@ managed as (
         cast(null as decimal(38, 6)) as replica_hours,
         unpriced_requests = 0 and spend_usd is not null as is_whole
     from {{ ref('fct_managed_api_usage') }}
+    -- a provider's own account tells neither latency nor failures, and may be of the same requests
+    where spend_basis = 'gateway_price_map'
 
 ),
 

@@ -77,6 +77,7 @@ select
     counted.provider_name as provider,
     counted.model,
     counted.team,
+    cast(null as {{ dbt.type_string() }}) as project,
     counted.window_start,
     counted.requests_ok,
     counted.requests_failed,
@@ -86,6 +87,8 @@ select
     counted.cached_tokens,
     counted.output_tokens,
     counted.spend_usd,
+    'gateway_price_map' as spend_basis,
+    cast(null as {{ dbt.type_string() }}) as unpaired_reason,
     latencies.latency_p50_seconds,
     latencies.latency_p95_seconds,
     latencies.latency_p99_seconds
