@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from expectations.raw import Door, openai_usage__results
+from expectations.doors.bills import openai_usage__results
+from expectations.doors.shared import Door
 from pipelines.errors import DeliveryRefused
 from tests.sources.fixtures import openai_usage as fixture
 from tests.sources.fixtures.openai_usage import COSTS, DAY, bucket, cost, page, usage
