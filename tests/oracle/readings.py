@@ -18,7 +18,9 @@ DECLARED = """
 - Series of equal slot counts: the smaller digest of (source, exporter) wins.
 - A labelled exporter beats an unlabelled one in the same slot (a second exporter changes nothing); then the later sample wins.
 - Two intervals that name one GPU in one second: the one that started later has it.
-- A fill stops at any second after the last sample at which an interval on that GPU ends or begins.
+- A fill stops at any second after the last sample at which an interval on that GPU ends or begins, or its instance is there again.
+- Across midnight a fill is judged by what the new day knows: intervals that touch it, and of those that are over the ones that name the GPU, whose
+  label it bore in the lead-in, or whose count is all of the node. Stretches of the node that do not touch the day it does not know.
 - An interval's label chooses, per day, the GPUs on which it was seen longest, up to its count, for the whole interval.
 - A count that is less than the node's takes free GPUs in the order of their names; earlier intervals first.
 - A node without validity times: billed seconds run from the first observed slot of the hour, moved back to fit into the hour.
