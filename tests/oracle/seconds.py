@@ -58,11 +58,9 @@ def _every_label(samples: list[Sample]) -> list[Sample]:
 
 
 def _meant(cluster: Cluster, node: Node, sample: Sample) -> list[Interval]:
-    """The intervals that a sample's label can mean on this node."""
+    """The intervals that a sample's label can mean on this node, those without length among them: they hold nothing, and nobody else does."""
     fits = []
     for interval in cluster.intervals:
-        if interval.end is not None and interval.end <= interval.start:
-            continue
         if interval.hostname and interval.hostname != node.hostname:
             continue
         if sample.hpc_job:
