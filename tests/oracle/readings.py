@@ -24,6 +24,7 @@ DECLARED = """
 - An interval's label chooses, per day, the GPUs on which it was seen longest, up to its count, for the whole interval.
 - A count that is less than the node's takes free GPUs in the order of their names; earlier intervals first.
 - A node without validity times: billed seconds run from the first observed slot of the hour, moved back to fit into the hour.
+- A day knows the intervals that touch it or the day before: a label whose interval begins on a later day is nobody's that is registered.
 - A day knows only the inventory rows that touch it, and its own labels: on a day that lacks the node an interval holds what it names and
   what its label chooses, but not by its count; a day on which its label is not seen takes it by its count alone.
 - An hour in which nothing was observed or held, and one without a billed second, is `unknown` as one row without a route.

@@ -157,7 +157,7 @@ def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is
             if mark not in meant_of:
                 meant_of[mark] = _meant(cluster, node, winner)
             found.append((f"unregistered/{_label(winner)}", meant_of[mark]))
-        turns = {t for _, meant in found for i in meant for t in (i.start, i.end)}
+        turns = {t for _, meant in found for i in meant for t in (i.start, i.end)} | set(range(slot // DAY * DAY, end, DAY))
         first = max(slot, lo)
         for second in range(first, min(end, hi)):
             if second == first or second in turns:
@@ -170,7 +170,9 @@ def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is
 def _labelled(found: list[tuple[str, list[Interval]]], second: int) -> tuple[Claim, ...]:
     """The claims of some labels in a second: each means at most one interval, the one that started last; or nobody's that is registered."""
     claims = set()
-    for unregistered, meant in found:
+    day = second // DAY * DAY
+    for unregistered, told in found:
+        meant = [i for i in told if i.start < day + DAY and (i.end is None or i.end > day - DAY)]  # those that the day knows
         running = [i for i in meant if _active(i, second)]
         if not meant:
             claims.add(Claim("label", unregistered, unregistered, None))
