@@ -43,8 +43,12 @@ def assert_agreement(bench: Bench, folder: Path, name: str, clusters: list[Clust
                             " from intermediate.int_reconciled_days")[0][1] == 0  # fmt: skip
 
 
+# Once open disagreements, now in every run; tests/oracle/smallest.py has what each of them showed, by hand.
+SETTLED = (1311, 2238, 3212)
+
+
 def test_generated_clusters_agree_with_the_oracle(bench: Bench, tmp_path: Path) -> None:
-    clusters = [generate.cluster(seed, DAY) for seed in range(FIRST_SEED, FIRST_SEED + 40)]
+    clusters = [generate.cluster(seed, DAY) for seed in [*SETTLED, *range(FIRST_SEED, FIRST_SEED + 40)]]
     assert_agreement(bench, tmp_path, "generated", clusters)
 
 
