@@ -40,8 +40,7 @@ def _memory_kib(text: str) -> int | None:
 
 def series_key(cluster: Cluster, exporter: str) -> str:
     """The digest by which series with as many slots are put in order."""
-    exporter_part = f"={exporter}" if exporter else "~"
-    return hashlib.md5(f"=dcgm-{cluster.slot_seconds}|{exporter_part}".encode()).hexdigest()  # noqa: S324
+    return hashlib.md5(f"=dcgm-{cluster.slot_seconds}|={exporter}".encode()).hexdigest()  # noqa: S324
 
 
 def measure(unit: Unit, cluster: Cluster, lo: int) -> None:

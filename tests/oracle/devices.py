@@ -151,6 +151,8 @@ def layout(units: list[Unit], model: str, day: int, slot_seconds: int) -> list[t
 
         taken: list[Unit] = []
         for unit in sorted((u for u in candidates if seen[u.key][0] <= start or seen[u.key][0] == earliest), key=rank):
+            if not unit.profile and taken:
+                continue  # a row of the device beside its instances
             if sum(u.parts for u in taken) + unit.parts > WHOLE:
                 break
             taken.append(unit)

@@ -181,7 +181,7 @@ def _allocate_hour(
             shares = _one("unused_commitment", "other", None)
         elif first.line_type == "Refund":
             shares = _one("credit", "other", None)
-        elif first.is_compute:
+        elif first.is_compute or first.line_type == "EdpDiscount":  # a discount on the machine goes where its price goes
             shares = dict(weights) if is_explained else _one("unknown", "gpu", "node_without_telemetry")
         else:
             shares = dict(carriers) if is_explained and carriers else _one("unattributed", "other", "untagged")
@@ -198,6 +198,8 @@ def money_of(charge: Charge) -> tuple[Decimal, Decimal, Decimal]:
     """(billed, effective, list) of one bill row."""
     unblended = Decimal(charge.unblended)
     listed = Decimal(charge.list_cost) if charge.list_cost else unblended
+    if charge.line_type == "EdpDiscount":
+        return unblended, unblended, Decimal(0)
     if charge.line_type == "SavingsPlanNegation":
         return Decimal(0), Decimal(0), Decimal(0)
     if charge.line_type == "SavingsPlanCoveredUsage":

@@ -18,10 +18,13 @@ DECLARED = """
 - Series of equal slot counts: the smaller digest of (source, exporter) wins.
 - A labelled exporter beats an unlabelled one in the same slot (a second exporter changes nothing); then the later sample wins.
 - Two intervals that name one GPU in one second: the one that started later has it.
-- A fill stops at any second after the last sample at which an interval on that GPU ends or begins.
+- A fill stops at any second after the last sample at which an interval on that GPU ends or begins, or its instance is there again.
+- Across midnight a fill is judged by what the new day knows: intervals that touch it, and of those that are over the ones that name the GPU, whose
+  label it bore in the lead-in, or whose count is all of the node. Stretches of the node that do not touch the day it does not know.
 - An interval's label chooses, per day, the GPUs on which it was seen longest, up to its count, for the whole interval.
 - A count that is less than the node's takes free GPUs in the order of their names; earlier intervals first.
 - A node without validity times: billed seconds run from the first observed slot of the hour, moved back to fit into the hour.
+- A day knows the intervals that touch it or the day before: a label whose interval begins on a later day is nobody's that is registered.
 - A day knows only the inventory rows that touch it, and its own labels: on a day that lacks the node an interval holds what it names and
   what its label chooses, but not by its count; a day on which its label is not seen takes it by its count alone.
 - An hour in which nothing was observed or held, and one without a billed second, is `unknown` as one row without a route.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import compress
 
 from tests.oracle import sharing
-from tests.oracle.activity import measure
+from tests.oracle.activity import measure, series_key
 from tests.oracle.devices import names
 from tests.oracle.plan import Cluster, Interval, Node, Sample
 from tests.oracle.readings import (
@@ -36,14 +36,17 @@ def _label(sample: Sample) -> str | None:
     return f"pod/{sample.namespace}/{sample.pod}" if sample.pod else None
 
 
-def _slot_label(samples: list[Sample]) -> Sample:
-    """Whose slot it is: each exporter's latest word, a labelled one before an unlabelled one, the later before the earlier."""
+def _slot_label(cluster: Cluster, samples: list[Sample]) -> Sample:
+    """Whose slot it is: each exporter's latest word, a labelled one before an unlabelled one, the later before the earlier. At one instant
+    the label that sorts first."""
+
+    def name(sample: Sample) -> tuple[bool, str, bool, str]:
+        return _label(sample) is None, _label(sample) or "", not sample.pod_uid, sample.pod_uid
+
     words: dict[str, Sample] = {}
-    for sample in samples:
-        held = words.get(sample.exporter)
-        if held is None or (sample.micros, _label(sample) is not None) > (held.micros, _label(held) is not None):
-            words[sample.exporter] = sample
-    return max(words.values(), key=lambda s: (_label(s) is not None, s.micros))
+    for sample in sorted(samples, key=lambda s: (-s.micros, name(s))):
+        words.setdefault(sample.exporter, sample)
+    return min(words.values(), key=lambda s: (_label(s) is None, -s.micros, name(s), series_key(cluster, s.exporter)))
 
 
 def _every_label(samples: list[Sample]) -> list[Sample]:
@@ -55,11 +58,9 @@ def _every_label(samples: list[Sample]) -> list[Sample]:
 
 
 def _meant(cluster: Cluster, node: Node, sample: Sample) -> list[Interval]:
-    """The intervals that a sample's label can mean on this node."""
+    """The intervals that a sample's label can mean on this node, those without length among them: they hold nothing, and nobody else does."""
     fits = []
     for interval in cluster.intervals:
-        if interval.end is not None and interval.end <= interval.start:
-            continue
         if interval.hostname and interval.hostname != node.hostname:
             continue
         if sample.hpc_job:
@@ -96,7 +97,10 @@ def hold(cluster: Cluster, node: Node, devices: list[Device], lo: int, hi: int, 
         seen = _label_seconds(units, labels, seconds, lo)
         whole, pool, named = [], [], []
         chosen = {}
-        for interval in here:  # where the inventory lacks the node, a count says nothing: only names and labels tell which GPUs
+        before = _ended_before(cluster, node, units, day)
+        for interval in (
+            i for i in here if i.start < day + DAY and (i.end is None or i.end > day)
+        ):  # where the inventory lacks the node, a count says nothing: only names and labels tell which GPUs
             count = sharing.count_of(interval)
             if interval.gpu_ids:
                 named.append(interval)
@@ -111,7 +115,7 @@ def hold(cluster: Cluster, node: Node, devices: list[Device], lo: int, hi: int, 
             mine += [_claim("whole_node", i) for i in whole]
             intervals = [c.interval for c in mine if c.interval is not None]
             turns = {t for i in intervals for t in (i.start, i.end) if t is not None}
-            edges[unit.key][day] = turns | _label_ends(labels[unit.key], lo, seconds)
+            edges[unit.key][day] = turns | _label_ends(labels[unit.key], lo, seconds) | before[unit.key] | _returns(unit, seconds, lo)
             _hold_unit(unit, mine, labels[unit.key], turns, declaration, seconds, lo)
         _take_from_pool(units, sorted(pool, key=lambda i: i.start), seconds, lo)
     for unit in units:
@@ -140,7 +144,7 @@ def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is
     meant_of: dict[tuple[str, str, str, str], list[Interval]] = {}
     before: tuple[Claim, ...] = ()
     for position, slot in enumerate(slots):
-        winners = _every_label(unit.slots[slot]) if is_shared else [_slot_label(unit.slots[slot])]
+        winners = _every_label(unit.slots[slot]) if is_shared else [_slot_label(cluster, unit.slots[slot])]
         winners = [w for w in winners if _label(w) is not None]
         if not winners:
             continue
@@ -153,7 +157,7 @@ def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is
             if mark not in meant_of:
                 meant_of[mark] = _meant(cluster, node, winner)
             found.append((f"unregistered/{_label(winner)}", meant_of[mark]))
-        turns = {t for _, meant in found for i in meant for t in (i.start, i.end)}
+        turns = {t for _, meant in found for i in meant for t in (i.start, i.end)} | set(range(slot // DAY * DAY, end, DAY))
         first = max(slot, lo)
         for second in range(first, min(end, hi)):
             if second == first or second in turns:
@@ -166,7 +170,9 @@ def _label_claims(cluster: Cluster, node: Node, unit: Unit, lo: int, hi: int, is
 def _labelled(found: list[tuple[str, list[Interval]]], second: int) -> tuple[Claim, ...]:
     """The claims of some labels in a second: each means at most one interval, the one that started last; or nobody's that is registered."""
     claims = set()
-    for unregistered, meant in found:
+    day = second // DAY * DAY
+    for unregistered, told in found:
+        meant = [i for i in told if i.start < day + DAY and (i.end is None or i.end > day - DAY)]  # those that the day knows
         running = [i for i in meant if _active(i, second)]
         if not meant:
             claims.add(Claim("label", unregistered, unregistered, None))
@@ -208,13 +214,39 @@ def _label_ends(claims: Claims, lo: int, seconds: range) -> set[int]:
     return ends
 
 
+def _ended_before(cluster: Cluster, node: Node, units: list[Unit], day: int) -> dict[str, set[int]]:
+    """Unit -> ends of intervals that were over when the day began, as the day knows them: by name, by a label in its lead-in, by a count that
+    is all of the node."""
+    lead_in = range(day - 60 * cluster.slot_seconds, day)
+    bore = {
+        unit.key: {i for slot in unit.slots if slot in lead_in for s in unit.slots[slot] if _label(s) for i in _meant(cluster, node, s)}
+        for unit in units
+    }
+    labelled = set().union(*bore.values())
+    ends: dict[str, set[int]] = {unit.key: set() for unit in units}
+    for interval in cluster.intervals:
+        if interval.end is None or not interval.start < interval.end <= day:
+            continue
+        is_here, count = interval.hostname == node.hostname, sharing.count_of(interval)
+        is_whole = not interval.gpu_ids and count and count >= node.gpu_count and interval not in labelled and sharing.is_known(node, day)
+        for unit in units:
+            is_named = unit.gpu is not None and names(interval, unit.gpu)
+            if interval in bore[unit.key] or (is_here and (is_named or is_whole)):
+                ends[unit.key].add(interval.end)
+    return ends
+
+
+def _returns(unit: Unit, seconds: range, lo: int) -> set[int]:
+    """Seconds at which the unit is there again (or for the first time) within the day."""
+    return {s for s in seconds[1:] if unit.live[s - lo] and not unit.live[s - 1 - lo]}
+
+
 def _cover(unit: Unit, slot_seconds: int, edges: dict[int, set[int]], node: Node, lo: int, hi: int) -> None:
     """Observed slots, and behind each its fill: at most the gap, never past a sample, an edge, or the node's end.
 
-    ``edges``: by day. A day knows its own and those of the days before: whom a label chooses on the next day is not known yet.
+    ``edges``: by day, what the day knows; of the node's stretches it knows those that touch it.
     """
     unit.covered = [False] * (hi - lo)
-    ends = {b for _, b in node.validity if b is not None}
     slots = sorted(unit.slots)
     for position, slot in enumerate(slots):
         after = slot + slot_seconds
@@ -223,7 +255,7 @@ def _cover(unit: Unit, slot_seconds: int, edges: dict[int, set[int]], node: Node
         if position + 1 < len(slots):
             stop = min(stop, slots[position + 1])
         for day in range(max(slot, lo) // DAY * DAY, min(max(stop, after), hi), DAY):
-            known = ends.union(*(told for of, told in edges.items() if of <= day))
+            known = edges[day] | {b for a, b in node.validity if b is not None and b > day and (a is None or a < day + DAY)}
             until = min([stop, *(max(e, after) for e in known if e > anchor)])
             for second in range(max(slot, lo, day), min(max(until, after), hi, day + DAY)):
                 unit.covered[second - lo] = unit.live[second - lo]

@@ -111,12 +111,20 @@ ranked as (
 
 ),
 
+-- the bare device beside instances is a row that an exporter tells of the whole GPU: it has no place, and takes none
+placed as (
+
+    select * from ranked
+    where is_instance or unit_rank = 1
+
+),
+
 running as (
 
     select
         *,
         sum(unit_share) over (partition by usage_date, gpu_key, from_second order by unit_rank rows between unbounded preceding and current row) as running_share
-    from ranked
+    from placed
 
 ),
 
