@@ -182,11 +182,13 @@ def _close_connections() -> None:
 def _seldom_collecting() -> Iterator[None]:
     """Look for cyclic garbage seldom: dbt's manifest is a million objects that all live on, and looking through them was a tenth of a night."""
     before = gc.get_threshold()
+    gc.freeze()
     gc.set_threshold(100_000, 20, 50)
     try:
         yield
     finally:
         gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager
