@@ -100,7 +100,12 @@ def invoke(settings: Settings, arguments: Sequence[str], *, project: Path = PROJ
         "--no-use-colors",
     ]
     log_path.mkdir(parents=True, exist_ok=True)
-    with _environment(environment(settings)), _seldom_collecting(), (log_path / "dbt.log").open("w", encoding="utf-8") as log, redirect_stdout(log):
+    with (
+        _environment(environment(settings)),
+        _seldom_collecting(),
+        (log_path / "dbt.log").open("w", encoding="utf-8") as log,
+        redirect_stdout(log),
+    ):
         outcome = dbtRunner(manifest=parsed, callbacks=[_writer(log)]).invoke(full)
         _close_connections()
     fresh = settings.home / "dbt" / "target" / "partial_parse.msgpack"
