@@ -15,9 +15,9 @@ from pipelines import dbt
 from pipelines.settings import Settings
 
 
-def run_dbt(settings: Settings, arguments: Sequence[str]) -> list[dbt.NodeResult]:
-    """Every node's result, the failed ones included, where ``pipelines.dbt.invoke`` raises at the first."""
-    return [dbt._result(result) for result in _outcome(settings, arguments)]
+def run_dbt(settings: Settings, arguments: Sequence[str], manifest: Any = None) -> list[dbt.NodeResult]:
+    """Every node's result, the failed ones included, where ``pipelines.dbt.invoke`` raises at the first. manifest: another than the project's."""
+    return [dbt._result(result) for result in _outcome(settings, arguments, manifest)]
 
 
 def compile_inline(settings: Settings, code: str) -> str:
@@ -26,13 +26,13 @@ def compile_inline(settings: Settings, code: str) -> str:
     return result.node.compiled_code
 
 
-def _outcome(settings: Settings, arguments: Sequence[str]) -> list[Any]:
+def _outcome(settings: Settings, arguments: Sequence[str], manifest: Any = None) -> list[Any]:
     from dbt.cli.main import dbtRunner
 
     full = [*arguments, "--project-dir", str(dbt.PROJECT), "--profiles-dir", str(dbt.PROJECT)]
     full += ["--log-path", str(settings.home / "logs"), "--log-level", "none", "--log-level-file", "none", "--quiet", "--no-use-colors"]
     with dbt._environment(dbt.environment(settings)), Path(os.devnull).open("w") as sink, redirect_stdout(sink):
-        outcome = dbtRunner(manifest=dbt.kept_manifest()).invoke(full)
+        outcome = dbtRunner(manifest=manifest or dbt.kept_manifest()).invoke(full)
         dbt._close_connections()
     assert outcome.exception is None, outcome.exception
     return list(outcome.result.results)
