@@ -1,6 +1,6 @@
 """A well-run company raises no alarm: not one in fifty of them, from the bill's files to the alert table.
 
-Belongs here: false alarms. Does not: what must be found (test_demo_governance.py), single detectors (tests/governance).
+Belongs here: false alarms. Does not: what must be found (demo/test_findings.py), single detectors (tests/governance).
 """
 
 from __future__ import annotations

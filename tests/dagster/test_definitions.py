@@ -39,20 +39,25 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def bare_load(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def bare_load(elsewhere: Path) -> list[dict]:
     """What a process without settings, environment and network loads: at the very first time, and again."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    bare = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "HOME": str(folder)}
+    bare = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "HOME": str(elsewhere)}
     return [
-        json.loads(subprocess.run([sys.executable, "-c", LOAD], cwd=folder, env=bare, check=True, capture_output=True, text=True).stdout)
+        json.loads(subprocess.run([sys.executable, "-c", LOAD], cwd=elsewhere, env=bare, check=True, capture_output=True, text=True).stdout)
         for _ in range(2)
     ]
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+def loaded(elsewhere: Path, bare_load: list[dict]) -> dg.Definitions:
+    """The definitions of the home that ``bare_load`` made: dbt has read the project there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("APPORTION_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("APPORTION_HOME", str(elsewhere / "data"))
         from pipelines.definitions import defs
 
         return defs()

@@ -31,6 +31,7 @@ from pipelines.publish import current_release
 from pipelines.settings import REPOSITORY, Settings, load_settings
 from tests.webhook import Inbox, inbox
 
+pytestmark = pytest.mark.slow
 FIRST, SECOND, THIRD = "2026-01-05", "2026-01-06", "2026-01-07"
 RELEASE = dg.AssetKey(["published", "release"])
 CANARY = "canary-8c1f0e7d5b"
@@ -146,7 +147,6 @@ def checked(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], tuple[bo
     return {(e.asset_key.to_user_string(), e.check_name): (e.passed, e.severity.value) for e in result.get_asset_check_evaluations()}
 
 
-@pytest.mark.slow
 def test_a_killed_run_keeps_nothing_from_the_next_one(first_night: dg.ExecuteInProcessResult) -> None:
     assert first_night.success
     assert not first_night.filter_events(lambda event: event.is_step_restarted or event.is_step_up_for_retry)
@@ -229,7 +229,6 @@ def test_models_tell_their_rows(deployment: Deployment, first_night: dg.ExecuteI
     assert days["dagster/row_count"] == 1
 
 
-@pytest.mark.slow
 def test_a_range_is_one_run_and_one_night(
     deployment: Deployment, first_night: dg.ExecuteInProcessResult, range_night: dg.ExecuteInProcessResult
 ) -> None:
@@ -249,7 +248,6 @@ def test_a_range_is_one_run_and_one_night(
     assert len(invocations) == 1
 
 
-@pytest.mark.slow
 def test_a_refusal_fails_the_run_once_and_publishes_nothing(
     deployment: Deployment, range_night: dg.ExecuteInProcessResult, refused_night: dg.ExecuteInProcessResult
 ) -> None:
@@ -281,7 +279,6 @@ def test_a_refusal_fails_the_run_once_and_publishes_nothing(
     assert f"Release {stands} stands." in message
 
 
-@pytest.mark.slow
 def test_a_run_beside_another_writer_fails_and_says_who_writes(deployment: Deployment, refused_night: dg.ExecuteInProcessResult) -> None:
     with nightly.writer(deployment.settings):
         result = deployment.run(FIRST)
@@ -294,7 +291,6 @@ def test_a_run_beside_another_writer_fails_and_says_who_writes(deployment: Deplo
     assert not [e for e in result.all_events if e.event_type_value == "STEP_START"]
 
 
-@pytest.mark.slow
 def test_no_secret_is_written_anywhere(deployment: Deployment, refused_night: dg.ExecuteInProcessResult) -> None:
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == CANARY
     files = [path for path in deployment.settings.home.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -6,11 +6,13 @@ Belongs here: the materializations of macros/materialization.sql. Does not: what
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from pathlib import Path
 
 import pytest
 
 from pipelines import dbt, warehouse
-from pipelines.settings import Settings
+from pipelines.settings import Settings, SettingsFile
 from tests.dbt.running import run_dbt
 from tests.empty_warehouse import put
 
@@ -20,16 +22,17 @@ NOTHING = BY_DAY + "select * from {{ this }} where false"  # noqa: S608
 
 
 @pytest.fixture
-def built(empty_warehouse: Settings) -> Settings:
-    """One published day, dirty again, with a row in a table of each kind."""
-    with warehouse.connect(empty_warehouse) as connection:
-        for table in ("ops.dirty_days", "ops.published_days", "published.dim_date", "published.fct_telemetry_gap"):
-            connection.execute(f"delete from {table}")  # noqa: S608 - the names above
+def built(empty_warehouse: Settings, tmp_path: Path) -> Settings:
+    """One published day, dirty again, with a row in a table of each kind, in a warehouse of its own: the empty one is every test's."""
+    settings = Settings(SettingsFile(), tmp_path, None)
+    settings.warehouse.parent.mkdir(parents=True)
+    shutil.copy(empty_warehouse.warehouse, settings.warehouse)
+    with warehouse.connect(settings) as connection:
         connection.execute("insert into ops.dirty_days values (?)", [DAY])
         connection.execute("insert into ops.published_days values (?)", [DAY])
         put(connection, "dim_date", [{"usage_date": DAY}])
         put(connection, "fct_telemetry_gap", [{"usage_date": DAY}])
-    return empty_warehouse
+    return settings
 
 
 def outcome(settings: Settings, model: str, code: str, *more: str) -> tuple[str, str]:
