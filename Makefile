@@ -30,7 +30,7 @@ test: install  ## the default suite (under 10 minutes on 2 cores)
 test-all: install  ## the default suite and the slow tests
 	$(BIN)/python -m pytest -m "not real" -n 2 --dist loadgroup --no-loadscope-reorder
 
-test-slow: install  ## only the tests that take over a minute each
+test-slow: install  ## whole nights and long repetitions (over half an hour)
 	$(BIN)/python -m pytest -m "slow and not real" -n 2 --dist loadgroup --no-loadscope-reorder || [ $$? -eq 5 ]
 
 test-real: install  ## the tests on real traces: APPORTION_REAL_DATA names their folder

@@ -27,6 +27,7 @@ from pipelines.report import open_release
 from pipelines.settings import DEFAULT_POLICY, Settings, load_settings
 from pipelines.source import Window
 
+pytestmark = pytest.mark.slow
 DAY = date(2026, 10, 1)
 BASES = ("source_cost", "net_cost", "billed_cost", "effective_cost", "list_cost", "contracted_cost")
 HOURS = {"10": ("2026-10-01T10:00:00Z", "2026-10-01T11:00:00Z"), "11": ("2026-10-01T11:00:00Z", "2026-10-01T12:00:00Z")}

@@ -30,6 +30,7 @@ from pipelines.settings import DEFAULT_POLICY
 from tests.oracle import files
 from tests.oracle.night import RELEASE_STAGES, Bench
 
+pytestmark = pytest.mark.slow
 DAY = dt.date(2026, 10, 5)
 TEN = int(dt.datetime(2026, 10, 5, 10, tzinfo=dt.UTC).timestamp())
 RULES: list[dict[str, Any]] = [

@@ -37,6 +37,7 @@ from pipelines.settings import DEFAULT_POLICY, REPOSITORY, Settings, load_settin
 from pipelines.source import Window
 from tests.test_golden_day import CHARGE, DAY, write_inputs
 
+pytestmark = pytest.mark.slow
 RULE = """distribution:
   - id: shared_storage
     match: {service: [AmazonS3], cost_class: [unattributed]}
@@ -259,7 +260,6 @@ def test_what_is_asked_wrongly_is_told(home, down):
             wrong()
 
 
-@pytest.mark.slow
 def test_other_code_or_lost_deliveries_show_no_figures(home, scratch):
     with open_release(home) as release:
         told = ledger.publication(release)

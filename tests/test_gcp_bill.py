@@ -20,6 +20,7 @@ from pipelines.settings import Settings, load_settings
 from pipelines.source import Window
 from tests.sources.fixtures.gcp_billing import SCHEMA, credit, pairs, row, spelled, usage, write_json
 
+pytestmark = pytest.mark.slow
 FIRST, LAST = dt.date(2026, 1, 31), dt.date(2026, 2, 1)
 JANUARY, FEBRUARY = dt.date(2026, 1, 1), dt.date(2026, 2, 1)
 VM = {"name": "projects/1/instances/a3-0", "global_name": "//compute.googleapis.com/projects/p/zones/us-central1-a/instances/9001"}
@@ -192,7 +193,6 @@ def test_the_standard_export_knows_no_node(release: Any) -> None:
     assert answer(release, query) == [("unknown", "node_not_in_inventory", d("20"))]
 
 
-@pytest.mark.slow
 def test_overlapping_windows_count_nothing_twice_b03(settings: Settings) -> None:
     """A second night over the second day alone: neither month nor day changes."""
     nightly.run(settings, Window(LAST, LAST))

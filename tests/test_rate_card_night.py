@@ -21,6 +21,7 @@ from tests.oracle import files
 from tests.oracle.night import RELEASE_STAGES, Bench
 from tests.oracle.plan import Charge, Cluster, Sample
 
+pytestmark = pytest.mark.slow
 DAY = dt.date(2026, 10, 5)
 MIDNIGHT = int(dt.datetime(2026, 10, 5, tzinfo=dt.UTC).timestamp())
 TEN = MIDNIGHT + 36_000
@@ -157,7 +158,6 @@ def test_the_rate_card_is_the_bill_of_the_rack(bench: Bench, inputs: Path) -> No
     assert team == [("lab",)]
 
 
-@pytest.mark.slow
 def test_the_bill_replaces_the_estimate_and_tells_the_difference(bench: Bench, billed: Path) -> None:
     """R's hour of GPU 0 is half of $7.50: 2.8125 used, 0.9375 idle; the rest 3.75 + 4."""
     assert estimates(bench, "billed") == [
@@ -173,7 +173,6 @@ def test_the_bill_replaces_the_estimate_and_tells_the_difference(bench: Bench, b
     assert run == [("priced", money("3.75"), None)]
 
 
-@pytest.mark.slow
 def test_a_node_with_two_bills_stops_the_night_by_name(bench: Bench, inputs: Path) -> None:
     copy(bench, "twice")
     write(inputs, [charge("rack-7", TEN, "99")])
