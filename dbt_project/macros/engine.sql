@@ -79,9 +79,11 @@ array_agg({{ value }} ignore nulls order by {{ value }})[safe_offset(cast(greate
 {%- endmacro %}
 {% macro duckdb__discrete_percentile(value, fraction) %}quantile_disc({{ value }}, {{ fraction }}){% endmacro %}
 
-{#- A stable hexadecimal digest of a list of expressions; NULL and '' differ. -#}
+{#- A stable hexadecimal digest of a list of expressions: md5 of `<characters>=<text>`, or `~` for NULL, with `|` between. NULL and '' differ, and no text can
+    look like two. (`||`, because DuckDB's concat() skips NULL.) -#}
 {% macro digest(expressions) -%}
-md5(concat({% for e in expressions %}coalesce(concat('=', cast({{ e }} as {{ dbt.type_string() }})), '~'){% if not loop.last %}, '|', {% endif %}{% endfor %}))
+md5(concat({% for e in expressions %}{% set text = 'cast(' ~ e ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+coalesce(cast(length({{ text }}) as {{ dbt.type_string() }}) || '=' || {{ text }}, '~'){% if not loop.last %}, '|', {% endif %}{% endfor %}))
 {%- endmacro %}
 
 {#- Text to DECIMAL(38,12). NULL or '' stays NULL; unreadable text is an error. -#}

@@ -44,7 +44,7 @@ COLUMNS = tuple(field.name for field in fields(Alert) if field.name != "origin")
 
 def key_of(kind: str, team: str | None, subject_type: str, subject: str, period: str | None = None) -> str:
     """The key of an alert: as ``fct_alert`` makes it (the macro ``digest``)."""
-    text = "|".join(f"={part or ''}" for part in (kind, team, subject_type, subject, period))
+    text = "|".join("~" if part is None else f"{len(part)}={part}" for part in (kind, team, subject_type, subject, period))
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 

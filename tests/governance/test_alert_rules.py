@@ -109,7 +109,7 @@ def test_the_key_says_kind_owner_and_subject_and_stays_while_the_condition_lasts
 
         return filled
 
-    expected = hashlib.md5(b"=idle_gpu|=|=pool|=train|=", usedforsecurity=False).hexdigest()  # no owner, no period
+    expected = hashlib.md5(b"8=idle_gpu|~|4=pool|5=train|~", usedforsecurity=False).hexdigest()  # no owner, no period
     for count in (24, 30):
         [(key, amount)] = alerts(governed(fill(count), select="fct_alert"), "idle_gpu", "alert_key, amount_usd")
         assert (key, amount) == (expected, 9 * count)

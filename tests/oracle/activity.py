@@ -40,7 +40,8 @@ def _memory_kib(text: str) -> int | None:
 
 def series_key(cluster: Cluster, exporter: str) -> str:
     """The digest by which series with as many slots are put in order."""
-    return hashlib.md5(f"=dcgm-{cluster.slot_seconds}|={exporter}".encode()).hexdigest()  # noqa: S324
+    source = f"dcgm-{cluster.slot_seconds}"
+    return hashlib.md5(f"{len(source)}={source}|{f'{len(exporter)}={exporter}' if exporter else '~'}".encode()).hexdigest()  # noqa: S324
 
 
 def measure(unit: Unit, cluster: Cluster, lo: int) -> None:

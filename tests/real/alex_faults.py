@@ -161,7 +161,7 @@ def _best_exporter(seen: Seen, hour: int) -> int:
     def rank(exporter: int) -> tuple[int, str]:
         slots = seen.seconds[exporter] // SLOT_SECONDS
         count = int(((slots >= hour * 120) & (slots < (hour + 1) * 120)).sum())  # a sample a slot
-        return -count, hashlib.md5(f"={SOURCE}|={EXPORTERS[exporter]}".encode()).hexdigest()  # noqa: S324
+        return -count, hashlib.md5(f"{len(SOURCE)}={SOURCE}|{len(EXPORTERS[exporter])}={EXPORTERS[exporter]}".encode()).hexdigest()  # noqa: S324
 
     return min(range(len(EXPORTERS)), key=rank)
 
