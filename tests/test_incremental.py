@@ -85,7 +85,7 @@ def _bill(*, reordered: bool = False, restated: bool = False, retagged: bool = F
 def write(folder: Path, *, late: bool = True, engine: str = "", **bill: bool) -> Path:
     """The four days as input files; ``late``: the file that came late is there."""
     cluster = Cluster("inc", SLOT, nodes=[NODE])
-    ranker = '{"model": "ranker", "team": "vision"}'
+    ranker = '{"model": "ranker"}'  # whose it is, the bill's tags say
     ended = {"state": "Completed", "gpu_count": 1, "labels": ranker}
     cluster.intervals = [
         Interval("inc-r", "1", FIRST + 21600, FIRST + 3 * 86400 - 21600, NODE.hostname, namespace="ml", pod="inc-p", **ended),
