@@ -57,6 +57,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
+@pytest.mark.slow
 def test_readers_never_meet_an_error_or_two_generations(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "home", keep_releases=2)
     fake_warehouse.build(settings)

@@ -428,6 +428,7 @@ def publish_and_die(home: Path, step: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_publication_killed_anywhere_leaves_a_whole_release(released: Settings, tmp_path: Path) -> None:
     old = first_release(released)
     change_day(released, DAYS[1], 1)

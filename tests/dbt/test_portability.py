@@ -122,6 +122,7 @@ def macros(path: Path) -> dict[str, tuple[str, str]]:
     return {name: (parameters, body.strip()) for name, parameters, body in re.findall(pattern, path.read_text(encoding="utf-8"), re.DOTALL)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_model_and_law_has_a_counterpart(engine: str, empty_warehouse: Settings) -> None:
     queries = compiled(empty_warehouse)

@@ -210,6 +210,7 @@ def publish_and_die(home: Path, step: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_publication_killed_after_the_swap_is_archived_by_the_next(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "home", keep_releases=1)
     publish_charges(settings, [FIRST, SECOND])
