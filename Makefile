@@ -28,10 +28,10 @@ test: install  ## the default suite (under 10 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow and not real" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: install  ## the default suite and the slow tests
-	$(BIN)/python -m pytest -m "not real" -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not real" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: install  ## whole nights and long repetitions (over half an hour)
-	$(BIN)/python -m pytest -m "slow and not real" -n 2 --dist loadgroup --no-loadscope-reorder || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m "slow and not real" -n 2 --dist loadfile --no-loadscope-reorder || [ $$? -eq 5 ]
 
 test-real: install  ## the tests on real traces: APPORTION_REAL_DATA names their folder
 	$(BIN)/python -m pytest tests -m real

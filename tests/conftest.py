@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from pipelines import dbt
 from pipelines.demo.play import play
@@ -22,12 +23,17 @@ from pipelines.settings import Settings, SettingsFile
 from tests.empty_warehouse import build_empty
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`--dist loadgroup` keeps a file's tests in one process, for their module's fixtures, unless a test names a group of its own."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class ByFile(LoadFileScheduling):
+    """A file's tests go to one process, for their module's fixtures; the clean companies, which share nothing, to whichever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if "test_clean_companies.py" in nodeid else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    """`--dist loadfile` as above. (`loadgroup` groups nothing under pytest 9.2 and xdist 3.8: a test's id can no longer be given a suffix.)"""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

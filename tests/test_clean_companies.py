@@ -16,7 +16,7 @@ from tests.clean_company import clean_company
 from tests.oracle.night import run_night
 
 pytestmark = pytest.mark.slow
-SEEDS = [pytest.param(seed, marks=pytest.mark.xdist_group(f"seed {seed}")) for seed in range(1, 51)]
+SEEDS = range(1, 51)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
