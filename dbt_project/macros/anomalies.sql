@@ -115,7 +115,7 @@ stage = 'allocated' and coalesce(charge_category, 'Usage') not in ('Purchase', '
             case when ranges.compared_days < 12 then ranges.highest_of_all_micros else 0 end
         ) as bar_micros,
         -- a day without runs is no fall of a team whose quiet days are under half its ordinary ones
-        least({{ int_div('lowest_micros', '3') }}, 2 * ranges.lowest_micros - ranges.median_micros) as fall_micros,
+        least({{ int_div('ranges.lowest_micros', '3') }}, 2 * ranges.lowest_micros - ranges.median_micros) as fall_micros,
         greatest(2 * {{ int_div('14826 * spreads.mad_micros', '10000') }}, ranges.highest_micros - ranges.median_micros) as two_deviations_micros
     from {{ name }}_ranges as ranges
     inner join {{ name }}_spreads as spreads on ranges.point_key = spreads.point_key and ranges.day_number = spreads.day_number

@@ -63,7 +63,7 @@
   {%- set query = model['compiled_code'] -%}
   {%- do make_room(target, 'table') -%}
   {%- if config.get('contract').enforced -%}
-    {%- do hold_contract(query, query) -%}
+    {%- do hold_contract(adapter.get_column_schema_from_query(query), query) -%}
     {% call statement('main') -%}
       create or replace table {{ target }} {{ get_table_columns_and_constraints() }};
       insert into {{ target }} {{ get_column_names() }} ({{ get_select_subquery(query) }})
@@ -84,33 +84,34 @@
     create or replace temporary table {{ fresh }} as ({{ query }}
     )
   {%- endcall %}
+  {%- set found = adapter.get_column_schema_from_query('select * from ' ~ fresh) -%}
   {%- if config.get('contract').enforced -%}
-    {%- do hold_contract('select * from ' ~ fresh, query) -%}
+    {%- do hold_contract(found, query) -%}
   {%- endif -%}
   {%- set strategy = adapter.get_incremental_strategy_macro(context, config.get('incremental_strategy') or 'default') -%}
-  {%- set columns = columns_to_fill(fresh, standing) -%}
+  {%- set columns = columns_to_fill(found, fresh, standing) -%}
   {% call statement('main') -%}
     {{ strategy({'target_relation': target, 'temp_relation': fresh, 'unique_key': none, 'dest_columns': columns, 'incremental_predicates': none}) }};
     drop table {{ fresh }}
   {%- endcall %}
 {%- endmacro %}
 
-{#- Stop where a relation's columns are not the contract's. Equal spellings need no more; whatever else is judged by dbt's own check, of the
+{#- Stop where the columns of a query's rows are not the contract's. Equal spellings need no more; whatever else is judged by dbt's own check, of the
     model's query, which also says what differs. -#}
-{% macro hold_contract(relation, query) -%}
+{% macro hold_contract(columns, query) -%}
   {%- set declared = [] -%}
   {%- for column in model['columns'].values() -%}
     {%- do declared.append(column['name'] | lower ~ ' ' ~ column['data_type'] | upper) -%}
   {%- endfor -%}
-  {%- set found = spelled(adapter.get_column_schema_from_query(relation)) -%}
+  {%- set found = spelled(columns) -%}
   {%- if not found or found | sort != declared | sort -%}
     {%- do get_assert_columns_equivalent(query) -%}
   {%- endif -%}
 {%- endmacro %}
 
-{#- The columns of the night's rows, after what `on_schema_change` does where the standing table has others. -#}
-{% macro columns_to_fill(fresh, standing) -%}
-  {%- set columns = adapter.get_column_schema_from_query('select * from ' ~ fresh) -%}
+{#- The columns of the night's rows (`found`), after what `on_schema_change` does where the standing table has others. -#}
+{% macro columns_to_fill(found, fresh, standing) -%}
+  {%- set columns = found -%}
   {%- if spelled(columns) | sort != spelled(adapter.get_column_schema_from_query('select * from ' ~ standing)) | sort -%}
     {%- set change = incremental_validate_on_schema_change(config.get('on_schema_change'), default='ignore') -%}
     {%- set columns = process_schema_changes(change, fresh, standing) or adapter.get_columns_in_relation(standing) -%}
