@@ -11,3 +11,6 @@
 
 {#- The start of the block of sixty slots in which a second falls. -#}
 {% macro block_start(second, slot_seconds) %}{{ int_div(second, '60 * ' ~ slot_seconds) }} * 60 * {{ slot_seconds }}{% endmacro %}
+
+{#- The samples of the evening before that a day knows (its lead-in) never reach back further than these seconds. -#}
+{% macro longest_lead_in_seconds() %}{{ return(7200) }}{% endmacro %}

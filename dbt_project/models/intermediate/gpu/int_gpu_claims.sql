@@ -29,12 +29,7 @@ named as (
     select stints.usage_date, stints.node_key, fleet.unit_key, stints.from_second, stints.to_second, stints.stint_key, stints.attempt_key,
         stints.workload_key, stints.started_second, 1 as priority, 'interval' as evidence
     from stints
-    inner join gpu_ids as elements on stints.gpu_ids = elements.element_source
-    inner join {{ ref('int_gpu_device_names') }} as device_names
-        on stints.usage_date = device_names.usage_date
-        and stints.node_key = device_names.node_key
-        and {{ device_name('elements.element') }} = device_names.device_name
-    inner join fleet on device_names.usage_date = fleet.usage_date and device_names.gpu_key = fleet.gpu_key
+    {{ join_named_units('stints', 'gpu_ids', ref('int_gpu_device_names'), 'fleet') }}
 
 ),
 

@@ -24,7 +24,6 @@ gpu_ids as (
 
 ),
 
--- the lead-in is never longer than two hours
 ended as (
 
     select stints.usage_date, stints.node_key, stints.stint_key, stints.gpu_ids, stints.gpu_count, stints.ended_second, days.day_from
@@ -32,7 +31,7 @@ ended as (
     inner join days
         on stints.usage_date = days.usage_date
         and stints.ended_second <= days.day_from
-        and stints.ended_second > days.day_from - 7200
+        and stints.ended_second > days.day_from - {{ longest_lead_in_seconds() }}
     where stints.node_key is not null and stints.started_second < stints.ended_second
 
 ),
@@ -41,12 +40,7 @@ named as (
 
     select ended.usage_date, ended.node_key, units.unit_key, ended.ended_second
     from ended
-    inner join gpu_ids on ended.gpu_ids = gpu_ids.element_source
-    inner join {{ ref('int_gpu_device_names') }} as device_names
-        on ended.usage_date = device_names.usage_date
-        and ended.node_key = device_names.node_key
-        and {{ device_name('gpu_ids.element') }} = device_names.device_name
-    inner join units on device_names.usage_date = units.usage_date and device_names.gpu_key = units.gpu_key
+    {{ join_named_units('ended', 'gpu_ids', ref('int_gpu_device_names'), 'units') }}
 
 ),
 
@@ -62,7 +56,7 @@ labelled as (
         and blocks.pod_uid is not distinct from stints.pod_uid
         and stints.started_second < stints.ended_second
         and stints.ended_second <= days.day_from
-        and stints.ended_second > days.day_from - 7200
+        and stints.ended_second > days.day_from - {{ longest_lead_in_seconds() }}
 
 ),
 

@@ -31,7 +31,7 @@ edges as (
 
     select seconds.usage_date, seconds.node_key, seconds.edge_second
     from seconds
-    inner join days on seconds.usage_date = days.usage_date and seconds.edge_second > days.day_from - 7200 and seconds.edge_second < days.day_to
+    inner join days on seconds.usage_date = days.usage_date and seconds.edge_second > days.day_from - {{ longest_lead_in_seconds() }} and seconds.edge_second < days.day_to
 
 )
 
